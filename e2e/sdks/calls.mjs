@@ -50,10 +50,12 @@ const calls = {
     const { Octokit } = await import("octokit");
     const silent = { debug() {}, info() {}, warn() {}, error() {} };
     const client = new Octokit({
-      baseUrl: base, auth: key, log: silent,
+      baseUrl: base, log: silent,
       retry: { retryAfterBaseValue: 50 },
       throttle: { enabled: false },
     });
+    // By itself it sends `Authorization: token KEY`, a scheme that the gateway does not read.
+    client.hook.before("request", (options) => { options.headers.authorization = `Bearer ${key}`; });
     try {
       const { data } = await client.request(`GET ${path}`);
       say({ ok: data });

@@ -139,12 +139,11 @@ fn configuration(upstream: &Upstream, dead: std::net::SocketAddr) -> String {
     for (name, _, _, contract) in SDKS {
         let contract =
             if contract.ends_with(".yaml") { format!("./{contract}") } else { contract.to_owned() };
-        let scheme = if name == "octokit" { "token" } else { "bearer" };
         for (suffix, address) in [("", upstream.address()), ("-dead", dead)] {
             write!(
                 apis,
                 "  - name: {name}{suffix}\n    contract: {contract}\n    openapi: things.yaml\n    mount: {{ path: /{name}{suffix} }}\n    \
-                 upstream: {{ url: \"http://{address}\", timeout: 120s }}\n    authentication: {{ scheme: {scheme}, prefix: sk }}\n    \
+                 upstream: {{ url: \"http://{address}\", timeout: 120s }}\n    authentication: {{ scheme: bearer, prefix: sk }}\n    \
                  operations: {{ administer: {{ scope: admin }}, buy: {{ credits: 2 }} }}\n"
             )
             .unwrap();

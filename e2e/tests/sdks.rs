@@ -23,6 +23,7 @@ demur: 2
 plans:
   free: { rates: [{ name: burst, requests: 100, per: 1s, burst: 100 }] }
   slow: { rates: [{ name: burst, requests: 1, per: 1s, burst: 1 }] }
+  slower: { rates: [{ name: burst, requests: 1, per: 1h, burst: 1 }] }
   spent: { quota: { requests: 0, time_zone: UTC } }
 apis:
   - name: completions
@@ -147,7 +148,7 @@ impl Scene {
         folder.write("demur.yaml", &CONFIGURATION.replace("UPSTREAM", &upstream.address().to_string()));
         folder.write("completions.yaml", COMPLETIONS);
         folder.write("charges.yaml", CHARGES);
-        for plan in ["free", "slow", "spent"] {
+        for plan in ["free", "slow", "slower", "spent"] {
             folder.create_account(plan, plan);
         }
         Self { gateway: Gateway::serve(folder), upstream }
@@ -232,7 +233,7 @@ fn check_all(sdk: Sdk, cases: &[Case]) {
     }
     // A rate is waited out as the gateway says, and then the call succeeds. Stripe's clients never read how long, so that
     // they are told not to repeat it: their user reads the 429.
-    let key = scene.key(sdk, "slow");
+    let key = scene.key(sdk, if sdk.is_openai() { "slow" } else { "slower" });
     assert!(sdk.call(&scene.gateway, &key, "Tea")["ok"].is_object());
     let reached = scene.upstream.received().len();
     let again = sdk.call(&scene.gateway, &key, "Tea");
