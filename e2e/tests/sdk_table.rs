@@ -166,7 +166,7 @@ fn asked(gateway: &Gateway, api: &str) -> usize {
 fn call(is_node: bool, arguments: [&str; 4]) -> Json {
     let folder = folder();
     let mut command = Command::new("timeout");
-    command.arg("20");
+    command.arg("120");
     if is_node {
         command.arg("node").arg(folder.join("calls.mjs"));
     } else {
