@@ -19,10 +19,9 @@ use demur_e2e::{Gateway, MockResponse, NewKey, Received, Request, TestDir, Upstr
 use serde_json::{Value as Json, json};
 
 /// A name, the program's first argument, whether it runs on Node, and the contract that fits it.
-const SDKS: [(&str, &str, bool, &str); 10] = [
+const SDKS: [(&str, &str, bool, &str); 9] = [
     ("openai-python", "openai", false, "openai"),
     ("openai-node", "openai", true, "openai"),
-    ("anthropic-python", "anthropic", false, "anthropic.yaml"),
     ("anthropic-node", "anthropic", true, "anthropic.yaml"),
     ("stripe-python", "stripe", false, "stripe"),
     ("stripe-node", "stripe", true, "stripe"),
