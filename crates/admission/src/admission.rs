@@ -158,6 +158,21 @@ impl Admission {
         self.look_up(candidates, slot, plans, api, now)
     }
 
+    /// The caller of a key that was denied just now because it is revoked, expired or disabled, for logs. `None` if the
+    /// cache has lost it since.
+    pub fn denied_caller(&self, secret: &str, api: &str, prefix: &str, now: Now) -> Option<Arc<Principal>> {
+        let digest = if Secret::check(secret, prefix).is_ok() {
+            self.pepper.digest(secret)
+        } else {
+            *self.stores.keys.imported()?.candidates(secret, api, &self.pepper).first()?
+        };
+        let slot = self.cache.slot_of_secret(secret);
+        match self.cache.find(slot, &digest, self.plans.revision(), now)? {
+            KeyLookup::Principal(principal) => Some(principal),
+            KeyLookup::Absent => None,
+        }
+    }
+
     fn look_up(
         self: &Arc<Self>,
         candidates: Candidates,

@@ -36,15 +36,19 @@ pub struct Month {
 }
 
 impl Month {
-    /// Returns the grant month that contains `moment`. `grant_day` is clamped to 1..=28, since later days do not exist in
-    /// every month.
+    /// Returns the grant month that contains `moment`. In a month without the grant day it is the last day.
     pub fn around(moment: Timestamp, grant_day: u8, zone: &TimeZone) -> Self {
         let today = zone.to_datetime(moment).date();
-        let day = i8::try_from(grant_day.clamp(1, 28)).unwrap_or(28);
-        let in_this_month = civil::Date::new(today.year(), today.month(), day).unwrap_or(today);
-        let begins =
-            if today >= in_this_month { in_this_month } else { in_this_month.saturating_sub(1.month()) };
-        Self { begins, end: start_of(begins.saturating_add(1.month()), zone) }
+        // Counted from the first of the month, because a month later than the 31st may be the 28th.
+        let grant_in = |month: Date| {
+            let day = i8::try_from(grant_day.max(1)).unwrap_or(31).min(month.days_in_month());
+            civil::Date::new(month.year(), month.month(), day).unwrap_or(month)
+        };
+        let this_month = today.first_of_month();
+        let begins_in =
+            if today >= grant_in(this_month) { this_month } else { this_month.saturating_sub(1.month()) };
+        let next = grant_in(begins_in.saturating_add(1.month()));
+        Self { begins: grant_in(begins_in), end: start_of(next, zone) }
     }
 }
 
@@ -83,6 +87,14 @@ mod tests {
             ("UTC", 28, "2026-11-20T12:00:00Z", "2026-10-28", "2026-11-28T00:00:00Z"),
             ("UTC", 20, "2026-11-20T00:00:00Z", "2026-11-20", "2026-12-20T00:00:00Z"),
             ("UTC", 15, "2026-01-02T00:00:00Z", "2025-12-15", "2026-01-15T00:00:00Z"),
+            // useautumn/autumn#2115, chmonitor/chmonitor#2558: subscriptions begin on any day of the month.
+            ("UTC", 31, "2026-01-31T00:00:00Z", "2026-01-31", "2026-02-28T00:00:00Z"),
+            ("UTC", 31, "2026-02-28T00:00:00Z", "2026-02-28", "2026-03-31T00:00:00Z"),
+            ("UTC", 31, "2026-03-30T23:59:59Z", "2026-02-28", "2026-03-31T00:00:00Z"),
+            ("UTC", 30, "2028-02-29T00:00:00Z", "2028-02-29", "2028-03-30T00:00:00Z"),
+            ("UTC", 30, "2028-02-28T00:00:00Z", "2028-01-30", "2028-02-29T00:00:00Z"),
+            ("UTC", 31, "2026-04-30T12:00:00Z", "2026-04-30", "2026-05-31T00:00:00Z"),
+            ("UTC", 29, "2026-12-31T12:00:00Z", "2026-12-29", "2027-01-29T00:00:00Z"),
             ("Asia/Tokyo", 1, "2026-11-30T16:00:00Z", "2026-12-01", "2026-12-31T15:00:00Z"),
         ] {
             let month = Month::around(moment.parse().unwrap(), day, &TimeZone::get(zone).unwrap());

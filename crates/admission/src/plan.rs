@@ -98,7 +98,7 @@ pub enum QuotaUnit {
 pub struct MonthlyCredits {
     /// The number of credits.
     pub amount: u64,
-    /// The day of the month, 1 to 28.
+    /// The day of the month, 1 to 31. In a month without it, the last day.
     pub grant_day: u8,
     /// The time zone of the grant day.
     pub zone: TimeZone,
@@ -131,6 +131,17 @@ impl Rate {
             operations: BTreeSet::new(),
             shadow: false,
         }
+    }
+
+    /// The limit and the window that clients are told. A burst that is smaller than `requests` is the limit, in the time in
+    /// which it refills: nobody could ever use more at once, so `100;w=60` with 5 remaining would look nearly exhausted.
+    pub fn advertised(&self) -> (u64, Duration) {
+        let (requests, burst) = (self.requests.get(), self.burst.get());
+        if burst >= requests {
+            return (u64::from(requests), self.per);
+        }
+        let window = self.per.checked_mul(burst).map_or(self.per, |total| total / requests);
+        (u64::from(burst), window)
     }
 
     /// Whether the rate counts requests of this operation.

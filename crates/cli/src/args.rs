@@ -115,7 +115,12 @@ pub(crate) enum CliCommand {
     Check(CheckArgs),
     /// Show every error of every operation, with its causes and its exact response
     Matrix(MatrixArgs),
-    /// Write a first contract with comments that explain each line
+    /// Build or serve the reference pages
+    #[command(subcommand)]
+    Docs(DocsCommand),
+    /// Write the OpenAPI document of an API with exactly its errors
+    Openapi(OpenApiArgs),
+    /// Write a first contract with comments that explain each line, and a configuration that uses it
     Init(InitArgs),
     /// Print the JSON Schema of a contract or configuration file, for editors
     Schema(SchemaArgs),
@@ -178,6 +183,67 @@ pub(crate) struct InitArgs {
     /// File to create; must not exist yet
     #[arg(default_value = "contract.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DocsCommand {
+    /// Write the reference pages to a folder
+    Build {
+        #[command(flatten)]
+        args: DocsArgs,
+        /// Folder to write to; created if it does not exist
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
+    /// Serve the reference pages until interrupted
+    Serve {
+        #[command(flatten)]
+        args: DocsArgs,
+        /// Address to listen on
+        #[arg(long, env = "DEMUR_DOCS_LISTEN", default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+        listen: SocketAddr,
+    },
+}
+
+/// What the pages are made from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DocsArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Folder with a logo, a stylesheet, templates and further pages [default: the one in the file]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) branding: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OpenApiArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// API, by its name in the configuration; may be left out if there is one
+    #[arg(long, env = "DEMUR_OPENAPI_API", value_name = "NAME")]
+    pub(crate) api: Option<String>,
+    /// Contract version, by the name of its contract [default: the API's default contract]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) contract: Option<String>,
+    /// Whether clients must expect errors that the document does not list: open, closed
+    #[arg(long, value_enum, default_value_t = OpenApiUnions::Open, hide_possible_values = true)]
+    pub(crate) unions: OpenApiUnions,
+    /// Write an OpenAPI Overlay 1.0 instead of a document
+    #[arg(long)]
+    pub(crate) overlay: bool,
+    /// File to write [default: standard output]
+    #[arg(long, short, env = "DEMUR_OPENAPI_OUTPUT", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OpenApiUnions {
+    /// Clients must expect further errors
+    Open,
+    /// The listed errors are all
+    Closed,
 }
 
 #[derive(Debug, clap::Args)]
@@ -278,6 +344,8 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         page: PageArgs,
     },
+    /// Show a key: its state and when it expires, without its secret
+    Show(KeyArgs),
     /// Revoke a key permanently, effective immediately
     Revoke(KeyArgs),
     /// Rotate a key and print the new secret once

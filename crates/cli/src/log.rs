@@ -2,17 +2,36 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use demur_gateway::{LogFormat, LogSettings};
-use demur_source::visible;
+use demur_gateway::{LogFilter, LogFormat, LogSettings, LogTarget};
+use demur_source::{Diagnostics, visible};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::output::Output;
 
-/// Starts the log: text on a terminal, JSON elsewhere and with `--format json`. The access log has the same format
-/// unless its settings name one.
+/// Whether the log is JSON: not on a terminal, and with `--format json`. Where the access log goes to standard error too and
+/// its settings name a format, that one: one stream has one form.
+pub(crate) fn is_json(output: &Output, access_log: &LogSettings) -> bool {
+    match (&access_log.target, access_log.requests, access_log.format) {
+        (LogTarget::Stderr, LogFilter::All | LogFilter::Refused, Some(format)) => format == LogFormat::Json,
+        _ => output.is_json() || !io::stderr().is_terminal(),
+    }
+}
+
+/// Logs the warnings about a configuration that is served.
+pub(crate) fn warnings(found: &Diagnostics) {
+    for diagnostic in found.iter() {
+        let (line, column) = diagnostic.line_column();
+        let file = &diagnostic.location.source.name;
+        let (code, warning) = (diagnostic.check, &diagnostic.message);
+        let help = diagnostic.help.as_deref().unwrap_or_default();
+        tracing::warn!(%file, line, column, code, %warning, %help, "configuration warning");
+    }
+}
+
+/// Starts the log. The access log has the same format unless its settings name one.
 pub(crate) fn start(output: &Output, access_log: &mut LogSettings) {
-    let is_json = output.is_json() || !io::stderr().is_terminal();
+    let is_json = is_json(output, access_log);
     access_log.format.get_or_insert(if is_json { LogFormat::Json } else { LogFormat::Text });
     let filter = EnvFilter::builder()
         .with_env_var("DEMUR_LOG")

@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod log;
 mod output;
+mod pages;
 mod preflight;
 mod progress;
 mod serving;
@@ -39,6 +40,8 @@ fn main() -> std::process::ExitCode {
         CliCommand::Demo(demo) => demo::run(&demo, &output),
         CliCommand::Serve(serve) => commands::serve::run(&serve, &output),
         CliCommand::Check(check) => commands::check::run(&check, &output),
+        CliCommand::Docs(docs) => commands::docs::run(&docs, &output),
+        CliCommand::Openapi(openapi) => commands::openapi::run(&openapi, &output),
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),

@@ -13,6 +13,7 @@ use crate::args::{Color, OutputFormat};
 use crate::exit::CommandFailure;
 
 /// The output settings of a command.
+#[derive(Clone)]
 pub(crate) struct Output {
     format: OutputFormat,
     color: bool,
@@ -65,6 +66,11 @@ impl Output {
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{text}");
         let _ = stdout.flush();
+    }
+
+    /// Prints a result that is one value, such as a secret or an ID: the value alone with `--quiet`, for scripts.
+    pub(crate) fn value(&self, value: &str, human: &str, json: &impl Serialize) {
+        self.result(if self.quiet { value } else { human }, json);
     }
 
     /// Prints the diagnostics of a file, and its description if the file is valid. JSON is always one document on standard

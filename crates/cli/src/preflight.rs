@@ -1,7 +1,9 @@
 //! Checks a configuration against its environment: keys it locks out of the store, and file permissions that are too open.
 //! `check`, `serve` and `keys list` share these checks.
 
+use std::fs::OpenOptions;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
@@ -9,6 +11,7 @@ use demur_gateway::{ApiConfig, Config, LogTarget, StoreUrl};
 use demur_source::{Diagnostics, Source, Span};
 use demur_sqlite::{GROUP_READABLE, InsecureFile, OpenError, Survey, exposed, exposed_files};
 use jiff::Timestamp;
+use rustix::fs::{Access, access};
 
 use crate::output::counted;
 
@@ -91,6 +94,42 @@ pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<InsecureFile>, Optio
     Ok((exposed_files(path)?, log))
 }
 
+/// Why a file cannot be written, or created if it does not exist. Changes nothing.
+fn unwritable(file: &Path) -> Option<String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let in_folder = |error: &dyn std::fmt::Display| format!("folder `{}`: {error}", folder.display());
+    match std::fs::metadata(file) {
+        Ok(found) if found.is_dir() => Some("it is a folder".to_owned()),
+        // Opening a pipe or a device could wait for its other end.
+        Ok(found) if !found.is_file() => None,
+        Ok(_) => OpenOptions::new().append(true).open(file).err().map(|error| error.to_string()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Some(error.to_string()),
+        Err(_) if !folder.exists() => Some(format!("folder `{}` does not exist", folder.display())),
+        Err(_) => access(folder, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| in_folder(&error)),
+    }
+}
+
+/// Reports a log or a store that cannot be written.
+fn report_unwritable(source: &Arc<Source>, config: &Config, found: &mut Diagnostics) {
+    let span = |key: &str| {
+        let root = demur_source::parse(source).ok();
+        root.and_then(|root| root.get(key).map(|node| node.span)).unwrap_or(Span::new(0, 0))
+    };
+    let StoreUrl::Sqlite(store) = &config.store;
+    if let Some(cause) = unwritable(store) {
+        let message = format!("cannot write the database `{}`: {cause}", store.display());
+        let help = "create the folder, or change its permissions or `store`".to_owned();
+        found.error(source, span("store"), "store", message, help);
+    }
+    if let LogTarget::File(log) = &config.access_log.target
+        && let Some(cause) = unwritable(log)
+    {
+        let message = format!("cannot write the access log `{}`: {cause}", log.display());
+        let help = "create the folder, or change its permissions or `output`".to_owned();
+        found.error(source, span("access_log"), "access-log", message, help);
+    }
+}
+
 /// The results as diagnostics, located at the `store` key.
 pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: bool) -> Diagnostics {
     let mut found = Diagnostics::new();
@@ -109,6 +148,7 @@ pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: 
         }
         Err(error) => store_unchecked(source, span, &error, &mut found),
     }
+    report_unwritable(source, config, &mut found);
     // Stop here: SQLite changes the mode of some files as soon as the database is opened.
     if found.has_errors() {
         return found;

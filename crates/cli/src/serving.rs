@@ -25,12 +25,25 @@ pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, CommandFailur
     Ok(config)
 }
 
-/// Loads a configuration, and returns the warnings for the caller to print.
-pub(crate) fn load_quietly(file: &Path, output: &Output) -> Result<(Config, Diagnostics), CommandFailure> {
-    let source = Source::read(file).map_err(|error| {
+/// Loads what a command needs that uses the store and no document. Warnings are left to `check` and `serve`.
+pub(crate) fn load_store(file: &Path) -> Result<Config, CommandFailure> {
+    let source = read(file)?;
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let (config, _) =
+        demur_config::load_store_only(&source, folder).map_err(CommandFailure::Configuration)?;
+    Ok(config)
+}
+
+fn read(file: &Path) -> Result<Arc<Source>, CommandFailure> {
+    Source::read(file).map_err(|error| {
         let help = "use `--config FILE`, or try `demur demo` first".to_owned();
         CommandFailure::unavailable(cannot_read(file, &error), help)
-    })?;
+    })
+}
+
+/// Loads a configuration, and returns the warnings for the caller to print.
+pub(crate) fn load_quietly(file: &Path, output: &Output) -> Result<(Config, Diagnostics), CommandFailure> {
+    let source = read(file)?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let progress = Progress::spinner(output, "loading the configuration");
     let loaded = demur_config::load_gateway(&source, folder);
@@ -84,12 +97,20 @@ impl Running {
     }
 
     /// Waits for a signal that ends the process, then completes open requests and closes the store.
-    pub(crate) fn until_interrupted(self, output: &Output) {
+    ///
+    /// Says so in the log if that is JSON, so that standard error has one form.
+    pub(crate) fn until_interrupted(self, output: &Output, is_json: bool) {
         self.signals.wait();
-        output.note("shutting down: completing open requests");
+        match is_json {
+            true => tracing::info!("shutting down"),
+            false => output.note("shutting down: completing open requests"),
+        }
         self.gateway.shut_down();
         self.store.close();
-        output.note("stopped");
+        match is_json {
+            true => tracing::info!("stopped"),
+            false => output.note("stopped"),
+        }
     }
 }
 

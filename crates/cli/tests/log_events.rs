@@ -106,7 +106,8 @@ fn documented(page: &str) -> Vec<Event> {
     let rows = log.lines().filter(|line| line.starts_with("| `"));
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let fields = cells[3].split(", ").map(|field| field.trim_matches('`').to_owned());
+        let fields = cells[3].split(", ").filter(|field| !field.is_empty());
+        let fields = fields.map(|field| field.trim_matches('`').to_owned());
         assert!(cells[4].ends_with('.'), "{line}");
         Event {
             name: cells[1].trim_matches('`').to_owned(),

@@ -8,7 +8,7 @@ use demur_engine::settings::{
     ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, ReservedNames, UpstreamErrors,
 };
 use demur_source::{Diagnostics, Fields, Node, Span};
-use demur_validation::{ApiDocument, DocumentOptions, PathCharacters};
+use demur_validation::{ApiDocument, DocumentOptions, PathCharacters, ServerPaths, UnknownPaths};
 
 use crate::authentication::read_authentication;
 use crate::contract_version::{check_claims, read_versions};
@@ -32,7 +32,8 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let contract = reader
         .required(fields, "contract")
         .and_then(|(name, span)| reader.contract(&name, span).map(|contract| (contract, span)));
-    let openapi = reader.required(fields, "openapi");
+    let openapi_span = fields.node("openapi").map(|node| node.span);
+    let openapi = fields.text("openapi", reader.found).zip(openapi_span);
     let mount = fields.node("mount").map(|node| read_mount(node, reader)).unwrap_or_default();
     let authentication = fields.node("authentication").map(|node| read_authentication(node, reader));
     let versions = read_versions(fields, authentication.as_ref().and_then(Option::as_ref), reader);
@@ -43,6 +44,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let is_monitor_mode = reader.choice(fields, "mode", MODES).unwrap_or(false);
     let validation = fields.node("validation").map(|node| read_validation(node, reader));
     let (options, validation, references) = validation.unwrap_or_default();
+    let is_forwarding = options.unknown_paths == UnknownPaths::Forward;
     let cors = fields.node("cors").and_then(|node| read_cors(node, reader));
     let idempotency = fields.node("idempotency");
     let idempotency =
@@ -56,7 +58,19 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
     let upstream_errors = fields.node("upstream_errors");
     let authentication_span = fields.node("authentication").map(|node| node.span);
-    let document = openapi.and_then(|(path, span)| read_document(&path, span, &references, &options, reader));
+    let document = match (openapi, openapi_span) {
+        (Some((path, span)), _) => read_document(&path, span, &references, &options, reader),
+        // What is wrong with it has been reported.
+        (None, Some(_)) => None,
+        (None, None) if is_forwarding => Some(ApiDocument::without_declarations(&options)),
+        (None, None) => {
+            fields.missing("openapi", reader.found);
+            None
+        }
+    };
+    if let (Some(document), Some(span)) = (&document, openapi_span) {
+        compare_server_paths(document, &options, &mount, span, reader);
+    }
     let operations = fields.map("operations", reader.found);
     let rules = fields.list("rules", reader.found);
     if authentication.is_none() {
@@ -67,6 +81,9 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let versions: Vec<ContractVersion> = versions.into_iter().map(|(version, _)| version).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(versions.iter().map(|it| &it.contract)).map(|it| &**it).collect();
+    if let Some(span) = openapi_span {
+        warn_upgrades(span, &document, reader);
+    }
     let upstream_errors = upstream_errors
         .map(|node| read_upstream_errors(node, &UpstreamErrors::default(), &contracts, reader))
         .unwrap_or_default();
@@ -97,6 +114,49 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         headers,
         ..ApiSettings::new(name, contract, document, authentication)
     })
+}
+
+/// Warns of operations that switch to another protocol: they are rejected.
+fn warn_upgrades(span: Span, document: &ApiDocument, reader: &mut ConfigReader<'_>) {
+    for operation in document.operations() {
+        if operation.response_statuses().any(|status| status == "101") {
+            let message = format!(
+                "`{}` switches to another protocol (101), which is not supported: such requests are rejected as \
+                 `request.upgrade_rejected`",
+                operation.id()
+            );
+            let help = "route these requests past the gateway".to_owned();
+            reader.warning(span, "upgrade", message, help);
+        }
+    }
+}
+
+/// Warns if callers of the document send paths that are not found here: its servers have a path that neither the option
+/// `server_paths` nor the mount has.
+fn compare_server_paths(
+    document: &ApiDocument,
+    options: &DocumentOptions,
+    mount: &Mount,
+    span: Span,
+    reader: &mut ConfigReader<'_>,
+) {
+    let paths = document.server_paths();
+    let is_mounted = paths.contains(&mount.path);
+    if options.server_paths == ServerPaths::Use || is_mounted {
+        return;
+    }
+    let Some(path) = paths.iter().find(|path| !path.is_empty()) else { return };
+    let example = document.operations().iter().find(|operation| !operation.is_catch_all());
+    let example = example.map_or("/", |operation| operation.path());
+    let message = format!(
+        "the document's servers have the path `{path}`, which is not used: requests for `{}{path}{example}` are not found",
+        mount.path
+    );
+    let help = format!(
+        "set `validation.server_paths: use` to serve `{path}{example}` and forward it as it is, or \
+         `mount: {{ path: {path} }}` to forward `{example}`"
+    );
+    reader.warning(span, "server-paths", message, help);
 }
 
 /// The name of an API is in the realm of challenges, in logs and in the file of keys.

@@ -13,12 +13,20 @@ use crate::reader::ConfigReader;
 pub(crate) fn read_authentication(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Authentication> {
     let mut fields = Fields::of(node, reader.source, "`authentication`", reader.found)?;
     let scheme = read_scheme(&mut fields, node.span, reader);
-    let also = fields.node("also").map(|node| {
-        let mut fields = Fields::of(node, reader.source, "`also`", reader.found)?;
-        let scheme = read_scheme(&mut fields, node.span, reader);
-        fields.finish(reader.found);
-        scheme.map(|scheme| (scheme, node.span))
-    });
+    // One other way, or a list of them.
+    let also: &[Node] = match fields.node("also") {
+        Some(node) => node.as_seq().unwrap_or(std::slice::from_ref(node)),
+        None => &[],
+    };
+    let also: Vec<_> = also
+        .iter()
+        .map(|node| {
+            let mut fields = Fields::of(node, reader.source, "`also`", reader.found)?;
+            let scheme = read_scheme(&mut fields, node.span, reader);
+            fields.finish(reader.found);
+            scheme.map(|scheme| (scheme, node.span))
+        })
+        .collect();
     let prefixes = fields.node("prefix").map(|node| read_prefixes(node, reader));
     if prefixes.is_none() {
         fields.missing("prefix", reader.found);
@@ -27,19 +35,24 @@ pub(crate) fn read_authentication(node: &Node, reader: &mut ConfigReader<'_>) ->
     let failures = fields.node("failures").and_then(|node| read_failures(node, reader));
     fields.finish(reader.found);
     let scheme = scheme?;
-    let also = match also {
-        None => None,
-        Some(also) => {
-            let (also, span) = also?;
-            if also.field() == scheme.field() {
-                let message = format!("keys are already read from the header `{}`", also.field());
-                reader.error(span, "scheme", message, "name another header, or remove `also`".to_owned());
-            }
-            Some(also)
+    let mut schemes = vec![scheme];
+    for other in also {
+        let (other, span) = other?;
+        // `Authorization` may have several schemes.
+        let is_same = |known: &Scheme| match (known, &other) {
+            (Scheme::Authorization(known), Scheme::Authorization(other)) => known.eq_ignore_ascii_case(other),
+            (known, other) => known.field() == other.field(),
+        };
+        if schemes.iter().any(is_same) {
+            let message = format!("keys are already read from the header `{}`", other.field());
+            let help = "name another scheme or header, or remove `also`".to_owned();
+            reader.error(span, "scheme", message, help);
         }
-    };
+        schemes.push(other);
+    }
+    let scheme = schemes.remove(0);
     let failures = failures.unwrap_or(DEFAULT_FAILURES);
-    Some(Authentication { also, query, failures, ..Authentication::new(scheme, prefixes??) })
+    Some(Authentication { also: schemes, query, failures, ..Authentication::new(scheme, prefixes??) })
 }
 
 fn read_failures(node: &Node, reader: &mut ConfigReader<'_>) -> Option<(NonZeroU32, Duration)> {

@@ -34,7 +34,7 @@ mod validation;
 
 pub use demur_source::{Diagnostics, Source};
 #[cfg(feature = "gateway")]
-pub use gateway::load_gateway;
+pub use gateway::{load_gateway, load_store_only};
 pub use service::{ServiceSettings, load_service};
 pub use units::{bytes, duration};
 

@@ -13,6 +13,7 @@ use crate::idempotency::read_idempotency;
 use crate::metering::read_usage;
 use crate::reader::{ConfigReader, suggestion};
 use crate::upstream_errors::read_upstream_errors;
+use crate::validation::REQUESTS;
 
 /// What the operations of an API have in common, unless they say otherwise.
 #[derive(Clone, Copy)]
@@ -87,6 +88,7 @@ fn read_operation(
         max_body_bytes: reader.size(&mut fields, "max_body_bytes"),
         timeout: reader.duration(&mut fields, "timeout"),
         path_characters: read_path_characters(&mut fields, reader),
+        validation: reader.choice(&mut fields, "validation", REQUESTS),
         upstream_errors,
         headers,
     };

@@ -94,10 +94,10 @@ fn read_credits(node: &Node, reader: &mut ConfigReader<'_>) -> Option<MonthlyCre
     let grant_day = match fields.entry("grant_day") {
         None => 1,
         Some((key, _)) => match fields.int("grant_day", reader.found).map(u8::try_from) {
-            Some(Ok(day @ 1..=28)) => day,
+            Some(Ok(day @ 1..=31)) => day,
             _ => {
-                let help = "not every month has a 29th, 30th and 31st".to_owned();
-                reader.error(key.span, "grant-day", "`grant_day` must be between 1 and 28", help);
+                let help = "in a month without the day, credits are granted on the last day".to_owned();
+                reader.error(key.span, "grant-day", "`grant_day` must be between 1 and 31", help);
                 1
             }
         },

@@ -40,6 +40,15 @@ pub(crate) fn read_rule(
         let value = Expression::compile(&text, &declarations, reader.source, node.span, reader.found);
         with.extend(value.map(|value| (key.name.clone(), value)));
     }
+    if let (Some(require), None) = (&require, &on_failure) {
+        for member in require.unguarded() {
+            let message = format!(
+                "`{member}` is optional, and the rule reads it without `has`: requests without it are rejected as `rule.failed`"
+            );
+            let help = format!("write `!has({member}) || …`, or set `on_failure`");
+            reader.warning(node.span, "optional-member", message, help);
+        }
+    }
     fields.finish(reader.found);
     Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
 }

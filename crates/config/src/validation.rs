@@ -1,8 +1,8 @@
 //! `validation:` how strictly requests and responses are validated, and where the document's files are.
 
-use demur_engine::settings::{AmbiguousPath, ResponseMode, ValidationSettings};
+use demur_engine::settings::{AmbiguousPath, RequestValidation, ResponseMode, ValidationSettings};
 use demur_source::{Fields, Node};
-use demur_validation::{DocumentOptions, Formats, UnknownQuery};
+use demur_validation::{DocumentOptions, Formats, ServerPaths, UnknownPaths, UnknownQuery, Unsupported};
 
 use crate::reader::ConfigReader;
 use crate::references::References;
@@ -10,6 +10,13 @@ use crate::references::References;
 const FORMATS: &[(&str, Formats)] = &[("assert", Formats::Assert), ("annotate", Formats::Annotate)];
 const UNKNOWN_QUERY: &[(&str, UnknownQuery)] =
     &[("ignore", UnknownQuery::Ignore), ("warn", UnknownQuery::Warn), ("reject", UnknownQuery::Reject)];
+const UNSUPPORTED: &[(&str, Unsupported)] = &[("warn", Unsupported::Warn), ("reject", Unsupported::Reject)];
+const UNKNOWN_PATHS: &[(&str, UnknownPaths)] =
+    &[("reject", UnknownPaths::Reject), ("forward", UnknownPaths::Forward)];
+const SERVER_PATHS: &[(&str, ServerPaths)] = &[("ignore", ServerPaths::Ignore), ("use", ServerPaths::Use)];
+pub(crate) const REQUESTS: &[(&str, RequestValidation)] =
+    &[("on", RequestValidation::On), ("shadow", RequestValidation::Shadow), ("off", RequestValidation::Off)];
+const DECODES_BODIES: &[(&str, bool)] = &[("reject", false), ("decode", true)];
 const REJECTS_UNACCEPTABLE: &[(&str, bool)] = &[("ignore", false), ("reject", true)];
 const RESPONSES: &[(&str, ResponseMode)] =
     &[("ignore", ResponseMode::Ignore), ("report", ResponseMode::Report), ("reject", ResponseMode::Refuse)];
@@ -30,6 +37,21 @@ pub(crate) fn read_validation(
     }
     if let Some(unknown_query) = reader.choice(&mut fields, "unknown_query", UNKNOWN_QUERY) {
         options.unknown_query = unknown_query;
+    }
+    if let Some(unsupported) = reader.choice(&mut fields, "unsupported", UNSUPPORTED) {
+        options.unsupported = unsupported;
+    }
+    if let Some(unknown_paths) = reader.choice(&mut fields, "unknown_paths", UNKNOWN_PATHS) {
+        options.unknown_paths = unknown_paths;
+    }
+    if let Some(server_paths) = reader.choice(&mut fields, "server_paths", SERVER_PATHS) {
+        options.server_paths = server_paths;
+    }
+    if let Some(requests) = reader.choice(&mut fields, "requests", REQUESTS) {
+        settings.requests = requests;
+    }
+    if let Some(decodes) = reader.choice(&mut fields, "compressed_bodies", DECODES_BODIES) {
+        settings.decodes_bodies = decodes;
     }
     if let Some(rejects) = reader.choice(&mut fields, "accept", REJECTS_UNACCEPTABLE) {
         settings.rejects_unacceptable = rejects;

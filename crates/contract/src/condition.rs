@@ -230,6 +230,7 @@ conditions! {
     RequestVersionNotSupported = "request.version_not_supported", 505, AfterFix, "The HTTP version is not supported";
     RequestNotAcceptable = "request.not_acceptable", 406, AfterFix, "No acceptable representation is available";
 
+    BodyMissing = "body.missing", 400, AfterFix, "The request body is missing";
     BodyInvalidJson = "body.invalid_json", 400, AfterFix, "The request body is not valid JSON";
     BodyTooLarge = "body.too_large", 413, AfterFix, "The request body is too large";
     BodyTooDeep = "body.too_deep", 400, AfterFix, "The request body is nested too deeply";

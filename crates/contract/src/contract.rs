@@ -11,7 +11,7 @@ use crate::parse::Parser;
 use crate::plural::Plurals;
 use crate::template::{Template, TemplateParameter};
 use crate::variants::Variants;
-use crate::violations::{DEFAULT_TEXTS, FieldStyle, ViolationTexts, precedence, rule_claim};
+use crate::violations::{DEFAULT_TEXTS, FieldStyle, ViolationTexts, primary_violation, rule_claim};
 use crate::{Condition, Violation};
 
 /// An error contract, loaded and checked. It is immutable; a reload makes a new one.
@@ -140,8 +140,7 @@ impl Contract {
 
     /// The error that answers several violations, which is that of the most fundamental one; `None` if there are none.
     pub fn answer_violations(&self, violations: &[Violation]) -> Option<ErrorId> {
-        let primary = violations.iter().min_by_key(|violation| precedence(violation.condition))?;
-        Some(self.answer(primary.condition))
+        primary_violation(violations).map(|primary| self.answer(primary.condition))
     }
 
     /// The error that answers one of the API's own conditions.
@@ -208,6 +207,12 @@ impl Contract {
         }
     }
 
+    /// Whether an error answers any rule of violations; else it is raised with violations by code.
+    fn answers_violations(&self, entry: &ErrorEntry) -> bool {
+        let mut rules = Condition::all().filter(|condition| condition.is_violation());
+        rules.any(|rule| std::ptr::eq(self.entry(self.answer(rule)), entry))
+    }
+
     /// The message template for violations of `rule` in responses with this error.
     pub fn text_of_rule(&self, error: ErrorId, rule: Condition) -> &Template {
         self.violation_text(self.entry(error), rule)
@@ -231,13 +236,18 @@ impl Contract {
         &self.formats[entry.format].shape
     }
 
-    /// The message template for violations of `rule`: the contract's text for the rule, else the message of the error if it
-    /// has parameters of a violation, else the default text.
+    /// The message template for violations of `rule` in a response of the error `entry`: the contract's text for the rule,
+    /// else the message of the error that answers the rule if it has parameters of a violation, else the default text. The
+    /// message of an error that answers other rules would say something false.
     pub(crate) fn violation_text<'c>(&'c self, entry: &'c ErrorEntry, rule: Condition) -> &'c Template {
         if let Some(text) = self.texts.of(rule) {
             return text;
         }
-        if entry.message.uses_violation() {
+        let answer = self.entry(self.answer(rule));
+        if answer.message.uses_violation() {
+            return &answer.message;
+        }
+        if entry.message.uses_violation() && !self.answers_violations(entry) {
             return &entry.message;
         }
         default_texts().of(rule).unwrap_or(&entry.message)

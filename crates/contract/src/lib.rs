@@ -234,7 +234,7 @@ pub use parse::{
 pub use problem::{Location, Problem, RetryAfter, Value, Violation};
 pub use round_trip::{Difference, Fidelity, FieldFidelity, LossReason};
 pub use template::{ListStyle, Template, TemplateError};
-pub use violations::FieldStyle;
+pub use violations::{FieldStyle, primary_violation};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

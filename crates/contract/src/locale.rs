@@ -1,4 +1,5 @@
-//! Language tags, and the choice of a language by `Accept-Language` (RFC 4647, section 3.4, lookup).
+//! Language tags, and the choice of a language by `Accept-Language`: lookup (RFC 4647, section 3.4), then the likely
+//! subtags of CLDR.
 
 use std::fmt;
 
@@ -107,12 +108,89 @@ pub(crate) fn tag(text: &str) -> Result<Language, TagError> {
 /// The position of the tag that an `Accept-Language` prefers; `None` if it asks for none of them.
 ///
 /// Ranges are tried by weight, then in order. Each is shortened from its end until it is one of the tags, so that `it-CH`
-/// matches `it`, but `it` does not match `it-CH`.
+/// matches `it`. If none is, a tag of the same language in the same script matches (`pt` and `pt-PT` match `pt-BR`, `zh-TW`
+/// matches `zh-Hant`): a text in another variant of a language can be read, one in another script cannot.
 pub(crate) fn lookup(accept_language: &str, tags: &[&str]) -> Option<usize> {
     let mut ranges: Vec<(u16, &str)> =
         accept_language.split(',').take(MAX_RANGES).filter_map(range).collect();
     ranges.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    ranges.into_iter().find_map(|(_, range)| shortened(range, tags))
+    ranges.into_iter().find_map(|(_, range)| likely(range, tags).or_else(|| shortened(range, tags)))
+}
+
+/// The tag of the same language and script that is closest to a range.
+#[cfg(feature = "languages")]
+fn likely(range: &str, tags: &[&str]) -> Option<usize> {
+    let shortened = shortened(range, tags);
+    if shortened.is_some_and(|position| tags[position].eq_ignore_ascii_case(range)) {
+        return shortened;
+    }
+    let wanted = maximized(range)?;
+    let known: Vec<_> = tags.iter().map(|tag| maximized(tag)).collect();
+    let is_readable = |position: &usize| {
+        known[*position]
+            .as_ref()
+            .is_some_and(|tag| (tag.language, tag.script) == (wanted.language, wanted.script))
+    };
+    let readable: Vec<usize> = (0..tags.len()).filter(is_readable).collect();
+    let in_region = |region| {
+        let is_there = |position: &&usize| known[**position].as_ref().is_some_and(|tag| tag.region == region);
+        readable.iter().find(is_there).copied()
+    };
+    // Of several, the one that lookup finds, a parent in CLDR (`es-419` of `es-MX`), that of the region, that of the region
+    // with the most speakers.
+    let usual = || {
+        let mut language = wanted.clone();
+        language.region = None;
+        expander().maximize(&mut language);
+        in_region(language.region)
+    };
+    shortened
+        .filter(|position| readable.contains(position))
+        .or_else(|| parents(range, tags).filter(|position| readable.contains(position)))
+        .or_else(|| in_region(wanted.region))
+        .or_else(usual)
+        .or_else(|| readable.first().copied())
+}
+
+/// The tag that is the closest parent of a range in CLDR.
+#[cfg(feature = "languages")]
+fn parents(range: &str, tags: &[&str]) -> Option<usize> {
+    use icu_locale::fallback::{LocaleFallbackConfig, LocaleFallbacker};
+    let locale: icu_locale_core::LanguageIdentifier = range.parse().ok()?;
+    let fallbacker = const { LocaleFallbacker::new() }.for_config(LocaleFallbackConfig::default());
+    let mut chain = fallbacker.fallback_for((&locale).into());
+    while !chain.get().is_unknown() {
+        let parent = chain.get().to_string();
+        if let Some(position) = tags.iter().position(|tag| tag.eq_ignore_ascii_case(&parent)) {
+            return Some(position);
+        }
+        chain.step();
+    }
+    None
+}
+
+#[cfg(not(feature = "languages"))]
+fn likely(_: &str, _: &[&str]) -> Option<usize> {
+    None
+}
+
+/// A tag with its likely script and region: `zh-Hant-TW` for `zh-TW`.
+#[cfg(feature = "languages")]
+fn maximized(tag: &str) -> Option<icu_locale_core::LanguageIdentifier> {
+    let mut tag: icu_locale_core::LanguageIdentifier = tag.parse().ok()?;
+    // Norwegian is written as Bokmål unless it says otherwise.
+    if tag.language.as_str() == "no" {
+        tag.language = "nb".parse().ok()?;
+    }
+    expander().maximize(&mut tag);
+    (!tag.language.is_unknown()).then_some(tag)
+}
+
+#[cfg(feature = "languages")]
+fn expander() -> &'static icu_locale::LocaleExpander {
+    static EXPANDER: std::sync::LazyLock<icu_locale::LocaleExpander> =
+        std::sync::LazyLock::new(icu_locale::LocaleExpander::new_common);
+    &EXPANDER
 }
 
 fn shortened(mut range: &str, tags: &[&str]) -> Option<usize> {
@@ -171,7 +249,15 @@ mod tests {
             ("de, it;q=0.5, en;q=0.1", Some("it")),
             ("en;q=0.1, it;q=0.5", Some("it")),
             ("it;q=0, en", Some("en")),
-            ("pt", None),
+            ("pt", Some("pt-BR")),
+            ("pt-PT", Some("pt-BR")),
+            ("zh-TW", Some("zh-Hant")),
+            ("zh-HK", Some("zh-Hant")),
+            ("zh", None),
+            ("zh-CN", None),
+            ("fr-FR, en-US;q=0.9", Some("en")),
+            ("pt;q=0, en", Some("en")),
+            ("zh-TW, en;q=0.9", Some("zh-Hant")),
             ("pt-BR", Some("pt-BR")),
             ("zh-Hant-TW", Some("zh-Hant")),
             ("it-x-dialect", Some("it")),
@@ -184,6 +270,33 @@ mod tests {
         ] {
             let tag = lookup(accept, &TAGS).map(|position| TAGS[position]);
             assert_eq!(tag, expected, "{accept}");
+        }
+    }
+
+    /// documenso/documenso#3090, alltuner/vibetuner#1975, tbphp/gpt-load#519, falling-fruit/falling-fruit-web#753.
+    #[test]
+    #[cfg(feature = "languages")]
+    fn the_closest_readable_tag_matches() {
+        for (tags, accept, expected) in [
+            (&["en", "pt-PT", "pt-BR"][..], "pt", Some("pt-BR")),
+            (&["en", "pt-BR", "pt-PT"], "pt-PT", Some("pt-PT")),
+            (&["en", "pt-BR", "pt-PT"], "pt-AO", Some("pt-PT")),
+            (&["en", "zh", "zh-Hant"], "zh-TW", Some("zh-Hant")),
+            (&["en", "zh", "zh-Hant"], "zh-CN", Some("zh")),
+            (&["en", "zh-Hans", "zh-Hant"], "zh-SG", Some("zh-Hans")),
+            (&["en", "es-ES", "es-419"], "es-MX", Some("es-419")),
+            (&["en", "sr"], "sr-Latn", Some("sr")),
+            (&["en", "sr", "sr-Latn"], "sr-ME", Some("sr-Latn")),
+            (&["en", "nb"], "no", Some("nb")),
+            (&["en", "no"], "nb-NO", Some("no")),
+            (&["de-AT", "en"], "de-CH", Some("de-AT")),
+            (&["en-GB"], "en-US", Some("en-GB")),
+            (&["en"], "de", None),
+            (&["en"], "und", None),
+            (&["en", "ca"], "ca-ES,es;q=0.9,en;q=0.8", Some("ca")),
+        ] {
+            let found = lookup(accept, tags).map(|position| tags[position]);
+            assert_eq!(found, expected, "{accept} of {tags:?}");
         }
     }
 

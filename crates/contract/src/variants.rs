@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source};
 
+use crate::catalogue::Show;
 use crate::compile::compile;
 use crate::contract::{Contract, Format};
 use crate::format::FormatNode;
@@ -78,7 +79,7 @@ impl Contract {
         self.variants.translations.iter().find(|translation| translation.locale == tag)
     }
 
-    /// The variant in the language that an `Accept-Language` prefers (RFC 4647, lookup); this contract if there is none.
+    /// The variant in the language that an `Accept-Language` prefers (RFC 4647, lookup, and the likely subtags of CLDR); this contract if there is none.
     ///
     /// ```
     /// # use demur_contract::Contract;
@@ -171,6 +172,11 @@ impl Contract {
         }
         let mut problem = self.clone();
         problem.variants = Variants::default();
+        // All violations, whatever the contract's own format has room for.
+        for entry in &mut problem.entries {
+            entry.show = Show::All;
+            entry.collect = false;
+        }
         problem.content_type = PROBLEM_JSON.to_owned();
         problem.formats = vec![Format { name: "default".to_owned(), shape: problem_shape() }];
         for entry in &mut problem.entries {

@@ -10,6 +10,11 @@ use std::sync::OnceLock;
 use crate::template::Template;
 use crate::{Condition, Violation};
 
+/// The most fundamental of several violations, which names the error; `None` if there are none.
+pub fn primary_violation(violations: &[Violation]) -> Option<&Violation> {
+    violations.iter().min_by_key(|violation| precedence(violation.condition))
+}
+
 /// The rank of a rule; the lowest rank takes precedence.
 pub(crate) fn precedence(condition: Condition) -> usize {
     // Computed once, because comparing names for each violation would be slow.
@@ -43,13 +48,13 @@ fn rank(condition: Condition) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FieldStyle {
     /// The outermost name, as in the request.
-    #[default]
     Name,
     /// `max_items` → `MaxItems`.
     Pascal,
     /// `max_items` → `maxItems`.
     Camel,
     /// The path: `items[0].name`.
+    #[default]
     Path,
     /// The JSON Pointer: `/items/0/name`.
     Pointer,
@@ -73,8 +78,16 @@ impl FieldStyle {
         }
     }
 
-    /// The name of the parameter of a violation.
+    /// The name of the parameter of a violation. The body as a whole is called `body`; its pointer is empty.
     pub(crate) fn display(self, violation: &Violation) -> Cow<'_, str> {
+        if violation.param.is_empty() && violation.pointer.is_empty() && self != FieldStyle::Pointer {
+            let whole = violation.location.as_str();
+            return if self == FieldStyle::Pascal {
+                Cow::Owned(capitalised(whole, true))
+            } else {
+                Cow::Borrowed(whole)
+            };
+        }
         match self {
             FieldStyle::Name => Cow::Borrowed(&violation.param),
             FieldStyle::Pascal => Cow::Owned(capitalised(&violation.param, true)),

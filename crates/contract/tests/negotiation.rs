@@ -60,7 +60,7 @@ fn renders_problem_documents() {
         "instance": "req_1",
         "code": "BAD",
         "errors": [{
-            "pointer": "/items/0/n", "location": "body", "rule": "maximum", "detail": "items must be at most 7"
+            "pointer": "/items/0/n", "location": "body", "rule": "maximum", "detail": "items[0].n must be at most 7"
         }],
     });
     assert_eq!(as_json(variant, &problem), expected);

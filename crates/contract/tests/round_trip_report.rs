@@ -8,7 +8,7 @@ use demur_source::Source;
 /// The rows of a part: that of all errors without a row of their own, and those of single errors.
 fn rows(format: &str, errors: &str, part: &str) -> Vec<String> {
     let text = format!(
-        "demur: 1\nname: shop\nproblem_json: off\nformats: {{ default: {format} }}\nerrors:\n  \
+        "demur: 1\nname: shop\nproblem_json: off\nviolations: {{ field: name }}\nformats: {{ default: {format} }}\nerrors:\n  \
          rest: {{ status: 500, message: Rest., on: [request, internal] }}\n{errors}"
     );
     let loaded =

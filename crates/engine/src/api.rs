@@ -65,6 +65,7 @@ impl Api {
         let labels = Arc::new(ApiLabels {
             name: settings.name.clone(),
             operations: operations.iter().map(|operation| operation.id().to_owned()).collect(),
+            unsupported: operations.iter().map(|operation| operation.unsupported()).collect(),
         });
         let responder = |contract: &Arc<Contract>| {
             ErrorResponder::new(Arc::clone(contract), exposed, Some(Arc::clone(&labels)))

@@ -9,6 +9,7 @@ use demur_contract::Contract;
 
 use crate::api::Api;
 use crate::body_budget::{BodyBudget, DEFAULT_BODY_MEMORY};
+use crate::pages::PageLookup;
 use crate::redact::Redactor;
 use crate::reject::responder::ErrorResponder;
 use crate::router::ApiRouter;
@@ -22,6 +23,8 @@ pub struct Engine {
     default_responder: ErrorResponder,
     /// Memory for buffered bodies.
     body_budget: Arc<BodyBudget>,
+    /// Pages that are served beside the APIs.
+    pages: Option<PageLookup>,
 }
 
 impl Engine {
@@ -39,11 +42,29 @@ impl Engine {
         default_contract: Arc<Contract>,
         body_memory: usize,
     ) -> Arc<Self> {
+        Self::with_pages(apis, admission, default_contract, body_memory, None)
+    }
+
+    /// The same, with pages that are served beside the APIs.
+    pub fn with_pages(
+        apis: Vec<Arc<Api>>,
+        admission: Arc<Admission>,
+        default_contract: Arc<Contract>,
+        body_memory: usize,
+        pages: Option<PageLookup>,
+    ) -> Arc<Self> {
         let prefixes = apis.iter().flat_map(|api| api.settings.authentication.prefixes.all());
         let redactor = Arc::new(Redactor::new(prefixes, Arc::clone(&admission)));
         let default_responder = ErrorResponder::new(default_contract, &[], None);
         let body_budget = BodyBudget::new(body_memory);
-        Arc::new(Self { apis: ApiRouter::new(apis), admission, redactor, default_responder, body_budget })
+        Arc::new(Self {
+            apis: ApiRouter::new(apis),
+            admission,
+            redactor,
+            default_responder,
+            body_budget,
+            pages,
+        })
     }
 
     /// The APIs, in the order in which they are matched.
@@ -59,6 +80,10 @@ impl Engine {
     /// Removes everything that looks like an API key from a text, however it is encoded.
     pub fn redact(&self, text: String) -> String {
         self.redactor.redact(text, &[])
+    }
+
+    pub(crate) fn pages(&self) -> Option<&PageLookup> {
+        self.pages.as_ref()
     }
 
     pub(crate) fn router(&self) -> &ApiRouter {

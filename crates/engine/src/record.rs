@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use demur_admission::Principal;
-use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin};
+use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin, Violation};
 
 use crate::request::id::RequestId;
 
@@ -32,6 +32,8 @@ struct RecordDetails {
     rejection: Option<RejectionRecord>,
     would_reject: Vec<WouldReject>,
     notes: Vec<String>,
+    /// The caller of a key that is no longer valid.
+    denied: Option<Arc<Principal>>,
     /// Data of the first error event in the response's event stream, without keys. Empty until one has come.
     stream_error: Option<Arc<OnceLock<String>>>,
     client_gone: bool,
@@ -135,6 +137,8 @@ pub(crate) struct RecordLabels {
 pub(crate) struct ApiLabels {
     pub(crate) name: String,
     pub(crate) operations: Vec<String>,
+    /// The number of parts of each operation's declaration that cannot be used.
+    pub(crate) unsupported: Vec<usize>,
 }
 
 impl RequestRecord {
@@ -178,6 +182,15 @@ impl RequestRecord {
         self.details_mut().rejection = Some(rejection);
     }
 
+    pub(crate) fn set_denied(&mut self, caller: Arc<Principal>) {
+        self.details_mut().denied = Some(caller);
+    }
+
+    /// The caller, also if the key is no longer valid.
+    fn caller(&self) -> Option<&Arc<Principal>> {
+        self.principal.as_ref().or_else(|| self.details.as_ref()?.denied.as_ref())
+    }
+
     pub(crate) fn add_would_reject(&mut self, would_reject: WouldReject) {
         self.details_mut().would_reject.push(would_reject);
     }
@@ -197,9 +210,13 @@ impl RequestRecord {
     /// The texts that may quote the client or the upstream.
     pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         self.details.iter_mut().flat_map(|details| {
-            let rejection = details.rejection.as_mut().map(|rejection| &mut rejection.cause);
+            let rejection = details.rejection.iter_mut().flat_map(|rejection| {
+                let violations = rejection.violations.iter_mut();
+                let names = violations.flat_map(|violation| [&mut violation.param, &mut violation.pointer]);
+                std::iter::once(&mut rejection.cause).chain(names)
+            });
             let would_reject = details.would_reject.iter_mut().map(|would_reject| &mut would_reject.cause);
-            rejection.into_iter().chain(would_reject).chain(&mut details.notes)
+            rejection.chain(would_reject).chain(&mut details.notes)
         })
     }
 
@@ -266,14 +283,21 @@ impl RequestRecord {
         self.api_labels()?.operations.get(self.operation?).map(String::as_str)
     }
 
+    /// The number of parts of the operation's declaration that the request was not checked against, because they cannot
+    /// be used.
+    pub fn unsupported(&self) -> usize {
+        let count = || self.api_labels()?.unsupported.get(self.operation?).copied();
+        count().unwrap_or_default()
+    }
+
     /// The ID of the account, if it was known.
     pub fn account(&self) -> Option<&str> {
-        self.principal.as_ref().map(|principal| principal.account().id.as_str())
+        self.caller().map(|principal| principal.account().id.as_str())
     }
 
     /// The ID of the API key, if it was known.
     pub fn key(&self) -> Option<&str> {
-        self.principal.as_ref().map(|principal| principal.key().id.as_str())
+        self.caller().map(|principal| principal.key().id.as_str())
     }
 }
 
@@ -309,19 +333,63 @@ pub struct WouldReject {
 /// Why a request was rejected.
 #[derive(Debug, Clone)]
 pub struct RejectionRecord {
-    /// The condition, if it is one of the gateway's own.
+    /// The condition, if it is one of the gateway's own. Of several violations it is that of the one that named the error.
     pub condition: Option<Condition>,
+    /// The name under which an error of the API was raised.
+    pub(crate) raised_as: Option<String>,
     /// The status.
     pub status: u16,
     /// Whose error it is.
     pub origin: ErrorOrigin,
     /// The internal reason. Never shown to a client.
     pub cause: String,
+    /// What is wrong with the request, the first few.
+    pub violations: Vec<ViolationRecord>,
     pub(crate) contract: Arc<Contract>,
     pub(crate) error: ErrorId,
 }
 
+/// One violation of a rejected request, without the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViolationRecord {
+    /// The rule that is broken: one of `param.*`.
+    pub rule: Condition,
+    /// The parameter, or the outermost member of the body; empty for the body as a whole.
+    pub param: String,
+    /// The part of the request: `query`, `body`, …
+    pub location: &'static str,
+    /// The JSON Pointer within the parameter or the body.
+    pub pointer: String,
+}
+
+impl ViolationRecord {
+    /// The most that a record keeps.
+    const MAX: usize = 20;
+    /// The longest name that is kept, in characters: a client can send any name.
+    const MAX_CHARS: usize = 200;
+
+    pub(crate) fn all(violations: &[Violation]) -> Vec<Self> {
+        let short = |text: &str| text.chars().take(Self::MAX_CHARS).collect::<String>();
+        let record = |violation: &Violation| Self {
+            rule: violation.condition,
+            param: short(&violation.param),
+            location: violation.location.as_str(),
+            pointer: short(&violation.pointer),
+        };
+        violations.iter().take(Self::MAX).map(record).collect()
+    }
+}
+
 impl RejectionRecord {
+    /// The name of the condition: one of the gateway's own, or that of the API under which the error was raised.
+    pub fn condition_name(&self) -> &str {
+        match (self.condition, &self.raised_as) {
+            (Some(condition), _) => condition.name(),
+            (None, Some(name)) => name,
+            (None, None) => self.error(),
+        }
+    }
+
     /// The contract that the response was rendered in.
     pub fn contract(&self) -> &Contract {
         &self.contract

@@ -10,6 +10,7 @@ use http_body::Body;
 
 use crate::api::Api;
 use crate::engine::Engine;
+use crate::pages;
 use crate::panics::{catch_panic, catch_panic_async};
 use crate::record::{Check, RequestRecord};
 use crate::reject::rejection::Rejection;
@@ -73,6 +74,12 @@ impl Engine {
     {
         let context = RequestContext::new(self, &info);
         let (parts, body) = request.into_parts();
+        if let (Some(lookup), None) = (self.pages(), &info.rejection)
+            && let Some(mut response) = pages::page(lookup, &parts)
+        {
+            let record = context.finalize(response.headers_mut());
+            return RequestOutcome::Respond(response, record);
+        }
         let mut request = PendingRequest { context, parts, body: Some(body), lag: info.lag };
         let result = catch_panic(|| {
             // From here on there is one path: the one that is checked is the one that is sent.

@@ -334,7 +334,7 @@ fn reports_mistakes_in_contract_versions() {
             "unknown-contract",
             "did you mean",
         ),
-        ("also: { header: X-Api-Key }", "also: { scheme: basic }", "scheme", "already"),
+        ("also: { header: X-Api-Key }", "also: { scheme: bearer }", "scheme", "already"),
         ("raise: sold_out", "raise: invalid", "unknown-error", "shop-1"),
     ] {
         let api = API.replacen(old, new, 1);

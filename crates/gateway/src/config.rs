@@ -3,6 +3,7 @@
 //! Plain structs, which Rust code can make as well as the crate `demur-config`, which reads them from `demur.yaml`.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use demur_admission::{CacheConfig, Plan};
 use demur_contract::Contract;
 use demur_engine::settings::ApiSettings;
+use demur_engine::{Api, PageLookup};
 
 use crate::access_log::LogSettings;
 use crate::limits::ListenerLimits;
@@ -41,6 +43,34 @@ pub struct Config {
     pub plans: Vec<Plan>,
     /// The APIs.
     pub apis: Vec<ApiConfig>,
+    /// Where reference pages are served.
+    pub docs: Option<DocsConfig>,
+    /// The pages that are served beside the APIs.
+    pub pages: Pages,
+}
+
+/// Where reference pages are served, and what they show beside what is generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocsConfig {
+    /// The path below which they are, without a slash at its end.
+    pub path: String,
+    /// The name above all pages, instead of that of the API.
+    pub name: Option<String>,
+    /// A folder with a logo, a stylesheet, templates and further pages.
+    pub branding: Option<PathBuf>,
+}
+
+/// Makes the pages that are served beside the APIs, from these APIs and the plans.
+pub type PageBuilder = Box<dyn FnOnce(&[Arc<Api>], &[Plan]) -> io::Result<PageLookup> + Send>;
+
+/// Makes the pages that are served beside the APIs, if there are any.
+#[derive(Default)]
+pub struct Pages(pub Option<PageBuilder>);
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pages").field(&self.0.is_some()).finish()
+    }
 }
 
 /// An address to listen on.
@@ -101,6 +131,8 @@ impl Config {
             access_log: LogSettings::default(),
             plans: Vec::new(),
             apis: Vec::new(),
+            docs: None,
+            pages: Pages::default(),
         }
     }
 }

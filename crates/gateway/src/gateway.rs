@@ -78,17 +78,19 @@ impl Gateway {
         let count = config.workers.unwrap_or(cores).get();
         let upstreams: Vec<_> =
             config.apis.into_iter().map(|api| (Api::new(api.settings), api.upstream)).collect();
-        let apis = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
+        let apis: Vec<Arc<Api>> = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
+        let pages = config.pages.0.map(|build| build(&apis, &config.plans)).transpose()?;
         let (log, log_writer) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
         let descriptors = Descriptors::raise(config.limits.max_connections, count);
         let snapshot = Snapshot {
-            engine: Engine::with_body_memory(
+            engine: Engine::with_pages(
                 apis,
                 admission,
                 config.default_contract,
                 config.limits.body_memory,
+                pages,
             ),
             limits: config.limits,
             trusted_proxies: config.trusted_proxies,

@@ -17,7 +17,10 @@ mod upstream;
 mod worker;
 
 pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
-pub use config::{ApiConfig, Config, DEFAULT_LISTEN, Listener, StoreUrl, Upstream, UpstreamUrlError};
+pub use config::{
+    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, Listener, PageBuilder, Pages, StoreUrl, Upstream,
+    UpstreamUrlError,
+};
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;
 pub use demur_http1::io::ServerLimits as ConnectionLimits;

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use demur_admission::{AccessRequest, Now, Plan};
+use demur_admission::{AccessRequest, Plan};
 use demur_contract::{Condition, Contract, ErrorEntry, ErrorId};
 use demur_engine::settings::ApiSettings;
 use demur_engine::{Api, ExampleContext, ExampleReason, RequestId};
 use demur_validation::Operation;
 use http::HeaderMap;
-use jiff::Timestamp;
 
-use crate::example;
+use crate::example::{self, EXAMPLE_REQUEST_ID, example_now};
 use crate::model::{
     Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, Matrix,
     OperationMatrix, RetrySummary, VERSION,
@@ -20,15 +18,6 @@ use crate::model::{
 use crate::operation::{OperationView, names_errors};
 use crate::refused::{self, RefusedGroup};
 use crate::why::{self, Occurrence};
-
-/// The request ID of all examples, without the prefix of the contract.
-pub const EXAMPLE_REQUEST_ID: u128 = 0x01a2_2e93_5562_712f_a14c_7fba_db0f_db37;
-
-/// The moment of all examples: 30 November 2026, 22:28:57 UTC.
-pub fn example_now() -> Now {
-    let wall = Timestamp::from_second(1_796_077_737).unwrap_or(Timestamp::UNIX_EPOCH);
-    Now { wall, monotonic: Duration::from_secs(1) }
-}
 
 /// The number of causes that a cell lists.
 const MAX_CAUSES: usize = 50;
@@ -354,8 +343,30 @@ fn violation_cause(possible: &demur_validation::PossibleViolation) -> Cause {
         (_, "") => format!("the {location}"),
         (location, _) => format!("`{}` in the {location}", violation.param),
     };
-    let mut text = format!("{subject}: {}", lower(violation.condition.defaults().title));
-    if let Some(limit) = &violation.limit {
+    let text = format!("{subject} {}", broken(possible));
+    let mut cause = Cause::new(CauseKind::Schema, text).at(possible.pointer.as_str());
+    cause.keyword = Some(possible.keyword);
+    cause.location = Some(location);
+    cause.parameter = Some(parameter.to_owned()).filter(|name| !name.is_empty());
+    cause
+}
+
+/// What is wrong with the parameter, in words that follow its name.
+fn broken(possible: &demur_validation::PossibleViolation) -> String {
+    let violation = &possible.violation;
+    let title = violation.condition.defaults().title;
+    if possible.keyword == "style" {
+        return "is sent more than once, or cannot be decoded".to_owned();
+    }
+    if violation.condition == Condition::ParamMissing {
+        return "is missing".to_owned();
+    }
+    let mut text = match title.strip_prefix("A parameter ") {
+        Some(rest) => rest.to_owned(),
+        None => format!("is not valid: {title}"),
+    };
+    let is_said = possible.keyword == "type" && violation.condition != Condition::ParamTypeUnion;
+    if let Some(limit) = violation.limit.as_ref().filter(|_| !is_said) {
         let limit = match limit {
             demur_contract::Value::Text(text) => text.clone(),
             demur_contract::Value::Int(number) => number.to_string(),
@@ -366,14 +377,5 @@ fn violation_cause(possible: &demur_validation::PossibleViolation) -> Cause {
         let shown: Vec<&str> = violation.allowed.iter().take(10).map(String::as_str).collect();
         text.push_str(&format!(" ({})", shown.join(", ")));
     }
-    let mut cause = Cause::new(CauseKind::Schema, text).at(possible.pointer.as_str());
-    cause.keyword = Some(possible.keyword);
-    cause.location = Some(location);
-    cause.parameter = Some(parameter.to_owned()).filter(|name| !name.is_empty());
-    cause
-}
-
-fn lower(title: &str) -> String {
-    let mut letters = title.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    text
 }

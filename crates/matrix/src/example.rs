@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
-use demur_admission::{Denial, Plan, StoreError, StoreKind};
+use demur_admission::{Denial, Now, Plan, StoreError, StoreKind};
 use demur_contract::{Condition, Value, Violation};
 use demur_engine::ExampleReason;
 use jiff::Timestamp;
 
-use crate::build::example_now;
 use crate::operation::{DAY, OperationView, REST_OF_DAY};
+
+/// The request ID of all examples, without the prefix of the contract.
+pub const EXAMPLE_REQUEST_ID: u128 = 0x01a2_2e93_5562_712f_a14c_7fba_db0f_db37;
+
+/// The moment of all examples: 30 November 2026, 22:28:57 UTC.
+pub fn example_now() -> Now {
+    let wall = Timestamp::from_second(1_796_077_737).unwrap_or(Timestamp::UNIX_EPOCH);
+    Now { wall, monotonic: Duration::from_secs(1) }
+}
 
 /// Why an example request to the operation is rejected.
 pub(crate) fn reason(condition: Condition, view: &OperationView<'_>) -> ExampleReason {

@@ -16,7 +16,7 @@ mod operation;
 mod refused;
 mod why;
 
-pub use build::{EXAMPLE_REQUEST_ID, example_now};
+pub use example::{EXAMPLE_REQUEST_ID, example_now};
 pub use model::{
     Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, Matrix,
     OperationMatrix, RetrySummary, VERSION,

@@ -1,4 +1,5 @@
 //! Whether a condition can occur at an operation, and why.
+//! Long because it has a decision for each condition, and little else.
 
 use std::time::Duration;
 

@@ -123,13 +123,7 @@ const PRESENT: &[(usize, &str, &str, &str, &str)] = &[
     (0, "listScores", "credential.missing", "missing_authorization", "no `Authorization: Bearer`"),
     (0, "listScores", "credential.expired", "api_key_expired", "expired"),
     (0, "listScores", "param.missing", "missing_param", "`brand` in the query"),
-    (
-        0,
-        "listScores",
-        "param.invalid.maximum",
-        "invalid_param",
-        "`limit` in the query: a parameter is too large (100)",
-    ),
+    (0, "listScores", "param.invalid.maximum", "invalid_param", "`limit` in the query is too large (100)"),
     (0, "listScores", "permission.resource", "permission_denied", "does not cover the resource"),
     (0, "listScores", "quota.exceeded", "daily_limit_exceeded", "the plan `daily` allows 2 requests a day"),
     (

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use demur_admission::{Command, Plans, Reply};
 use jiff::Timestamp;
@@ -29,13 +31,28 @@ pub fn execute_or_open(
             store.close();
             Ok(reply)
         }
-        // Another process became the owner since the attempt to connect.
+        // Another process became the owner since the attempt to connect. While it starts, it does not listen yet.
         Err(OpenError::Locked { .. }) => {
-            execute_with_retries(ControlClient::connect(database)?, database, command)
+            execute_with_retries(connect_to_starting(database)?, database, command)
         }
         Err(error) => Err(ControlError::Open(error)),
     }
 }
+
+/// Connects to an owner that may still be starting.
+fn connect_to_starting(database: &Path) -> Result<ControlClient, ControlError> {
+    let begun = Instant::now();
+    loop {
+        match ControlClient::connect(database) {
+            Err(ControlError::NotRunning) if begun.elapsed() < MAX_START => thread::sleep(POLL),
+            result => return result,
+        }
+    }
+}
+
+/// How long an owner may take from the lock on the database to its control socket: a migration of a large database.
+const MAX_START: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Sends a command to the owner, and sends a repeatable one again where the connection broke: the owner closes idle
 /// connections when it has too many, and this may have been one of them.

@@ -7,6 +7,12 @@ pub struct DocumentOptions {
     pub formats: Formats,
     /// How undeclared query parameters are handled.
     pub unknown_query: UnknownQuery,
+    /// How parts of the document that cannot be used are handled.
+    pub unsupported: Unsupported,
+    /// How requests for paths that the document does not have are handled.
+    pub unknown_paths: UnknownPaths,
+    /// Whether the paths of the document's `servers` are part of its paths.
+    pub server_paths: ServerPaths,
     /// Whether responses are checked too. This needs memory for a second set of schemas.
     pub checks_responses: bool,
     /// The maximum number of violations reported for one request.
@@ -25,6 +31,9 @@ impl Default for DocumentOptions {
         Self {
             formats: Formats::Assert,
             unknown_query: UnknownQuery::Ignore,
+            unsupported: Unsupported::Warn,
+            unknown_paths: UnknownPaths::Reject,
+            server_paths: ServerPaths::Ignore,
             checks_responses: false,
             max_violations: 20,
             max_depth: 64,
@@ -39,6 +48,36 @@ pub enum Formats {
     Assert,
     /// `format` is documentation only.
     Annotate,
+}
+
+/// How parts of a document that cannot be used are handled: a pattern that cannot be matched in linear time, a keyword
+/// with an invalid value, a `$ref` without a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsupported {
+    /// The document does not load.
+    Reject,
+    /// The part has no effect. A warning names it and says what is no longer checked, and
+    /// [`Operation::unsupported`](crate::Operation::unsupported) counts it.
+    Warn,
+}
+
+/// How requests for paths that the document does not have are handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownPaths {
+    /// There is no such resource.
+    Reject,
+    /// They belong to one more operation, [`CATCH_ALL`](crate::CATCH_ALL), which declares nothing.
+    Forward,
+}
+
+/// Whether the paths of the document's `servers` are part of its paths: `/v1/pets` for `/pets` below
+/// `https://api.example.com/v1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerPaths {
+    /// The paths are used as they are written.
+    Ignore,
+    /// The paths follow the path of any server.
+    Use,
 }
 
 /// How query parameters that the document does not declare are handled.

@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Unsupported};
 use serde_json::{Value, json};
 
 /// A document whose operation takes schema `S0`. Each schema refers to the next one; the last one is `end`.
@@ -25,10 +25,15 @@ fn document(levels: usize, end: &Value, link: fn(Value) -> Value) -> String {
     document.to_string()
 }
 
+/// Parts that cannot be used are errors.
+fn strict() -> DocumentOptions {
+    DocumentOptions { unsupported: Unsupported::Reject, ..DocumentOptions::default() }
+}
+
 fn load(text: &str) -> (Option<ApiDocument>, Diagnostics) {
     let mut diagnostics = Diagnostics::new();
     let source = Source::new("t.json", text);
-    (ApiDocument::load(&source, &DocumentOptions::default(), &mut diagnostics), diagnostics)
+    (ApiDocument::load(&source, &strict(), &mut diagnostics), diagnostics)
 }
 
 /// How one schema refers to the next, and whether this doubles the work.

@@ -3,12 +3,12 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions};
+use demur_validation::{ApiDocument, DocumentOptions, Unsupported};
 
 fn read(text: &str) -> (Option<ApiDocument>, String) {
     let mut diagnostics = Diagnostics::new();
-    let document =
-        ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut diagnostics);
+    let options = DocumentOptions { unsupported: Unsupported::Reject, ..DocumentOptions::default() };
+    let document = ApiDocument::load(&Source::new("t.yaml", text), &options, &mut diagnostics);
     assert_eq!(document.is_none(), diagnostics.has_errors(), "{diagnostics}");
     (document, diagnostics.to_string())
 }
@@ -35,7 +35,7 @@ fn check(text: &str, expected: &[&str]) {
 
 #[test]
 fn reports_all_mistakes_at_once_in_file_order() {
-    let text = "openapi: 3.2.0
+    let text = "openapi: 3.3.0
 paths:
   shelves:
     get: { operationId: a }
@@ -60,7 +60,7 @@ components:
     check(
         text,
         &[
-            "1:10: error[version]: OpenAPI version `3.2.0` is not supported, only 3.0 and 3.1 (help: write `openapi: 3.1.0`)",
+            "1:10: error[version]: OpenAPI version `3.3.0` is not supported, only 3.0 to 3.2 (help: write `openapi: 3.1.0`)",
             "3:3: error[path]: path `shelves` must start with `/` (help: write `/shelves`)",
             "6:5: error[path-parameter]: path parameter `shelf` of `/shelves/{shelf}` is not declared (help: add `{ name: shelf, in: path, required: true, schema: … }` to `parameters`)",
             "9:19: error[path-parameter]: path parameter `shelv` does not occur in `/shelves/{shelf}` (help: did you mean `shelf`?)",
@@ -83,7 +83,7 @@ fn rejects_files_that_are_not_openapi_3() {
         ("[]", "1:1: error[wrong-kind]: an OpenAPI document must be a mapping, not a list"),
         (
             "swagger: '2.0'\npaths: {}",
-            "1:10: error[version]: Swagger 2 is not supported, only OpenAPI 3.0 and 3.1 (help: convert the document to OpenAPI 3)",
+            "1:10: error[version]: Swagger 2 is not supported, only OpenAPI 3.0 to 3.2 (help: convert the document to OpenAPI 3)",
         ),
         (
             "paths: {}",
@@ -122,7 +122,7 @@ fn reports_invalid_parameters() {
         ),
         (
             "[{ name: a, in: query, schema: { type: array, items: { type: object } } }]",
-            "4:50: warning[unsupported]: OpenAPI does not define how nested values of `a` are serialized in this style: they are read as strings",
+            "4:50: warning[unsupported]: OpenAPI does not define how nested values of `a` are serialized in this style: the parameter is not checked",
         ),
         (
             "[{ name: a, in: query, content: { application/xml: {} } }]",
@@ -152,7 +152,8 @@ fn diagnostics_of(operation: &str) -> Vec<String> {
         "openapi: 3.1.0\npaths: {{ /x: {{ post: {{ operationId: x, {operation} }}, put: {{ operationId: y, {operation} }} }} }}\n"
     );
     let mut diagnostics = Diagnostics::new();
-    let options = DocumentOptions { checks_responses: true, ..DocumentOptions::default() };
+    let unsupported = Unsupported::Reject;
+    let options = DocumentOptions { checks_responses: true, unsupported, ..DocumentOptions::default() };
     let document = ApiDocument::load(&Source::new("t.yaml", &text), &options, &mut diagnostics);
     assert!(document.is_some(), "{diagnostics}");
     let lines = diagnostics.to_string();
@@ -250,12 +251,12 @@ fn reports_invalid_schemas() {
         (
             "3.1.0",
             "{ type: string, nullable: true }",
-            "3:26: warning[nullable]: `nullable` has no effect in OpenAPI 3.1 (help: write `type: [string, 'null']`)",
+            "3:26: warning[nullable]: `nullable` is not part of OpenAPI 3.1, and is read as in 3.0: null is accepted (help: write `type: [string, 'null']`)",
         ),
         (
             "3.0.3",
             "{ nullable: true }",
-            "3:12: warning[nullable]: `nullable` has no effect without `type` (help: add `type` beside it)",
+            "3:12: warning[nullable]: `nullable` has no effect without `type` beside it: null is accepted only if the other keywords allow it (help: add `type` beside it, or a branch for null: `anyOf: [{ $ref: … }, { type: string, nullable: true, enum: [null] }]`)",
         ),
         (
             "3.1.0",

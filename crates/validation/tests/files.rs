@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Unsupported};
 
 const ROOT: &str = "openapi: 3.1.0
 paths:
@@ -43,6 +43,11 @@ $defs:
   tag: { $anchor: tag, type: string, minLength: 2 }
 ";
 
+/// Parts that cannot be used are errors.
+fn strict() -> DocumentOptions {
+    DocumentOptions { unsupported: Unsupported::Reject, ..DocumentOptions::default() }
+}
+
 fn load(files: &[(&str, &str)]) -> (Option<ApiDocument>, String) {
     let files: HashMap<&str, &str> = files.iter().copied().collect();
     let mut diagnostics = Diagnostics::new();
@@ -51,7 +56,7 @@ fn load(files: &[(&str, &str)]) -> (Option<ApiDocument>, String) {
         None => Err("no such file".to_owned()),
     };
     let root = Source::new("api/openapi.yaml", files["openapi.yaml"]);
-    let document = ApiDocument::load_files(&root, &mut read, &DocumentOptions::default(), &mut diagnostics);
+    let document = ApiDocument::load_files(&root, &mut read, &strict(), &mut diagnostics);
     (document, diagnostics.to_string())
 }
 
@@ -127,12 +132,8 @@ fn ignores_references_in_examples() {
         read_names.push(name.to_owned());
         Ok(Source::new(name, "{}"))
     };
-    let document = ApiDocument::load_files(
-        &Source::new("t.yaml", text),
-        &mut read,
-        &DocumentOptions::default(),
-        &mut diagnostics,
-    );
+    let document =
+        ApiDocument::load_files(&Source::new("t.yaml", text), &mut read, &strict(), &mut diagnostics);
     assert!(document.is_some(), "{diagnostics}");
     assert_eq!(read_names, ["b.yaml"]);
 }
@@ -147,11 +148,6 @@ fn limits_the_number_of_files() {
         files += 1;
         Ok(Source::new(name, format!("{{ $ref: x{files}.yaml }}")))
     };
-    ApiDocument::load_files(
-        &Source::new("t.yaml", root),
-        &mut read,
-        &DocumentOptions::default(),
-        &mut diagnostics,
-    );
+    ApiDocument::load_files(&Source::new("t.yaml", root), &mut read, &strict(), &mut diagnostics);
     assert!(files < 2_100, "{files}");
 }

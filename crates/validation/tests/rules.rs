@@ -4,7 +4,9 @@
 
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source, Span};
-use demur_validation::{Declarations, Expression, RuleFailure, RuleInputs, Variable};
+use demur_validation::{
+    ApiDocument, Declarations, DocumentOptions, Expression, RuleFailure, RuleInputs, Variable,
+};
 use serde_json::json;
 
 fn inputs() -> RuleInputs<'static> {
@@ -282,4 +284,55 @@ fn matches_patterns_in_linear_time() {
     let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).bind(Variable::Body, &body);
     let rule = compile("body.matches('^(a+)+$')", true).unwrap();
     assert_eq!(rule.evaluate(&inputs), Ok(false));
+}
+
+/// A rule that reads an optional member without `has` fails for each request without it.
+#[test]
+fn finds_optional_members_that_are_read_without_has() {
+    let text = "openapi: 3.1.0
+paths:
+  /x/{id}:
+    post:
+      operationId: x
+      parameters:
+        - { name: id, in: path, required: true, schema: { type: string } }
+        - { name: n, in: query, schema: { type: integer } }
+        - { name: m, in: query, required: true, schema: { type: integer } }
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema:
+              type: object
+              required: [a, range]
+              allOf: [{ required: [c] }]
+              properties: { a: { type: integer }, b: { type: integer }, c: { type: integer }, range: { type: object, required: [start], properties: { start: { type: integer }, end: { type: integer } } }, list: { type: array } }
+  /y: { post: { operationId: y, requestBody: { content: { application/json: { schema: { type: object, required: [a], properties: { a: { type: integer } } } } } } } }
+";
+    let source = Source::new("openapi.yaml", text);
+    let document = ApiDocument::load(&source, &DocumentOptions::default(), &mut Diagnostics::new()).unwrap();
+    for (operation, rule, expected) in [
+        ("x", "params.n < 5", "params.n"),
+        ("x", "params['n'] < 5", "params.n"),
+        ("x", "!has(params.n) || params.n < 5", ""),
+        ("x", "params.m < 5 && params.id != ''", ""),
+        ("x", "body.a < 5 && body.c < 5", ""),
+        ("x", "body.b < body.a", "body.b"),
+        ("x", "has(body.b) && body.b < 5", ""),
+        ("x", "body.range.start < body.range.end", "body.range.end"),
+        ("x", "!has(body.range.end) || body.range.start < body.range.end", ""),
+        ("x", "body.list.all(x, x > body.b)", "body.b body.list"),
+        ("x", "size(body.list) < 3 || params.n > 1", "body.list params.n"),
+        // The body may be absent.
+        ("y", "body.a < 5", "body.a"),
+        ("y", "!has(body.a) || body.a < 5", ""),
+    ] {
+        let declarations = Declarations::of([document.operation(operation).unwrap()]);
+        let mut diagnostics = Diagnostics::new();
+        let span = demur_source::Span::new(0, rule.len());
+        let source = Source::new("rule", rule);
+        let compiled = Expression::compile_condition(rule, &declarations, &source, span, &mut diagnostics);
+        let compiled = compiled.unwrap_or_else(|| panic!("{rule}: {diagnostics}"));
+        assert_eq!(compiled.unguarded().join(" "), expected, "{rule}");
+    }
 }

@@ -39,8 +39,9 @@ fn starts_nothing_with_an_invalid_file() {
         assert_eq!(outcome.stdout, "", "{file}: {outcome:?}");
         assert!(TcpStream::connect(address).is_err(), "{file}: something listens");
         assert_no_database(&folder, &outcome);
-        // Commands that need the configuration do not guess either.
-        let outcome = demur(&folder, &["keys", "list"]);
+        // Commands that need the whole configuration do not guess either.
+        let create = ["keys", "create", "--api", "shop", "--account", "acme", "--operation", "listItems"];
+        let outcome = demur(&folder, &create);
         assert_eq!(outcome.code, Some(3), "{file}: {outcome:?}");
         assert_no_database(&folder, &outcome);
     }

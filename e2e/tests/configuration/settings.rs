@@ -170,7 +170,7 @@ pub(crate) const ROWS: &[Row] = &[
     warning("cost", &[("{ credits: 1 }", "{ cost: «11 }")], "`listItems` costs 11, and can never pass the rate `burst` of the plan `free`, which allows 10 at once", "lower `cost`, or raise the rate's `burst`"),
     warning("cost", &[("{ credits: 1 }", "{ cost: «5 }"), ("requests: 1000", "requests: 4")], "can never pass the quota of the plan `free`, which allows 4 a day", "raise the quota's `requests`"),
     error("template", &[("{ credits: 1 }", "{ resource: «\"item:{id\" }")], "unmatched `{`", "in braces"),
-    warning("unknown-feature", &[("{ credits: 1 }", "{ feature: similarty }"), ("      listItems", "      «listItems")], "no plan has the feature `similarty`", "did you mean `similarity`?"),
+    warning("unknown-feature", &[("{ credits: 1 }", "{ feature: «similarty }")], "no plan has the feature `similarty`", "did you mean `similarity`?"),
     // Rules.
     error("missing-key", &[("      - name: few\n        operations", "      - «operations")], "a rule needs `name`", "add `name: …`"),
     error("missing-key", &[("- name: few", "- «name: few"), ("        require: \"params.limit < 10\"\n", "")], "a rule needs `require`", "add `require: …`"),

@@ -28,7 +28,7 @@ fn rejects_unreadable_bodies_in_every_contract() {
     let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
     let large = || vec![b' '; 1024 * 1024 + 1];
     let rows: [(&str, &str, Vec<u8>); 14] = [
-        ("body.invalid_json", "application/json", b"".to_vec()),
+        ("body.missing", "application/json", b"".to_vec()),
         ("body.invalid_json", "application/json", b"{".to_vec()),
         ("body.invalid_json", "application/json", b"{} {}".to_vec()),
         ("body.invalid_json", "application/json", b"{\"a\":\"\xff\"}".to_vec()),

@@ -163,12 +163,12 @@ impl Meter {
         let rates = rates.filter_map(|(index, rate)| {
             let (cell, spacing) = self.existing(index, None)?;
             let allowance = cell.allowance(spacing, now.nanos());
-            let limit = u64::from(rate.requests.get());
+            let (limit, window) = rate.advertised();
             Some(LimitState {
                 kind: LimitKind::Rate(&rate.name),
                 limit,
                 remaining: allowance.remaining.min(limit),
-                window: rate.per,
+                window,
                 reset: allowance.full_in,
             })
         });
@@ -347,10 +347,11 @@ fn rate_exceeded(
     retry_after: Option<Duration>,
     now: Now,
 ) -> Exceeded {
+    let (requests, per) = rate.advertised();
     Exceeded::Rate {
         name: Arc::clone(&rate.name),
-        requests: u64::from(rate.requests.get()),
-        per: rate.per,
+        requests,
+        per,
         remaining: cell.allowance(spacing, now.nanos()).remaining,
         retry_after,
     }

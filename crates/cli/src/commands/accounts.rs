@@ -13,7 +13,7 @@ use crate::args::{AccountsCommand, BookingArgs, StoreArgs};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
 use crate::progress::Progress;
-use crate::serving::load;
+use crate::serving::load_store;
 
 pub(crate) fn run(args: &AccountsCommand, output: &Output) -> Result<Exit, CommandFailure> {
     let (store, command) = command(args)?;
@@ -73,7 +73,7 @@ fn booking_id(args: &BookingArgs) -> Result<Option<OperationId>, CommandFailure>
 }
 
 fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, CommandFailure> {
-    let config = load(&store.config, output)?;
+    let config = load_store(&store.config)?;
     let progress = match command {
         Command::Verify => Progress::spinner(output, "verifying the ledger"),
         Command::Backup { .. } => Progress::spinner(output, "backing up the database"),
@@ -82,7 +82,12 @@ fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, 
     let reply = execute(&config, command);
     drop(progress);
     match reply? {
-        Reply::Account(statement) => output.result(&summary(&statement), &statement),
+        Reply::Account(statement) if matches!(command, Command::ShowAccount { .. }) => {
+            output.result(&summary(&statement), &statement);
+        }
+        Reply::Account(statement) => {
+            output.value(statement.account.id.as_str(), &summary(&statement), &statement);
+        }
         Reply::Accounts { accounts, more } => {
             output.result(&table(&accounts), &accounts);
             if let (true, Some(last)) = (more, accounts.last()) {

@@ -15,13 +15,13 @@ use crate::commands::keys::prefixes;
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, counted};
 use crate::progress::Progress;
-use crate::serving::load;
+use crate::serving::load_store;
 
 /// A key and its line number in the file.
 type ImportLine = (usize, ImportedKey);
 
 pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, CommandFailure> {
-    let config = load(&args.store.config, output)?;
+    let config = load_store(&args.store.config)?;
     // Fails if the API does not exist.
     prefixes(&config, &args.api)?;
     let form = form(args)?;

@@ -1,4 +1,4 @@
-//! `demur init`: write a first contract with comments.
+//! `demur init`: write a first contract with comments, and a configuration that uses it.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -25,13 +25,63 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, CommandFailu
         _ => CommandFailure::unavailable(cannot_write(file, &error), None),
     })?;
     let shown = file.display();
+    let mut wrote = vec![shown.to_string()];
+    wrote.extend(write_missing(file)?);
     let human = format!(
-        "wrote {shown}\n\nNext steps:\n  demur check {shown}\n  demur schema contract > contract.schema.json  # for \
-         your editor"
+        "wrote {}\n\nNext steps:\n  demur check {shown}\n  demur check {}  # the configuration\n  demur schema \
+         contract > contract.schema.json  # for your editor",
+        wrote.join(", "),
+        file.with_file_name(CONFIGURATION).display(),
     );
-    output.result(&human, &json!({ "contract": shown.to_string() }));
+    output.result(&human, &json!({ "contract": shown.to_string(), "wrote": wrote }));
     Ok(Exit::Ok)
 }
+
+/// Writes a configuration that uses the contract, and the document that it names, unless there are such files.
+fn write_missing(contract: &Path) -> Result<Vec<String>, CommandFailure> {
+    let stem = name(contract);
+    let contract_name = contract.file_name().and_then(|name| name.to_str()).unwrap_or("contract.yaml");
+    let configuration = FIRST_CONFIGURATION.replace("CONTRACT", contract_name).replace("NAME", &stem);
+    let mut wrote = Vec::new();
+    for (file, text) in [(CONFIGURATION, configuration.as_str()), ("openapi.yaml", FIRST_DOCUMENT)] {
+        let file = contract.with_file_name(file);
+        let created = OpenOptions::new().write(true).create_new(true).open(&file);
+        match created.and_then(|mut created| created.write_all(text.as_bytes())) {
+            Ok(()) => wrote.push(file.display().to_string()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(CommandFailure::unavailable(cannot_write(&file, &error), None)),
+        }
+    }
+    Ok(wrote)
+}
+
+const CONFIGURATION: &str = "demur.yaml";
+
+const FIRST_CONFIGURATION: &str = "\
+demur: 2
+listen: 127.0.0.1:8080
+store: sqlite:demur.db
+plans:
+  free:
+    rates: [{ name: per-second, requests: 10, per: 1s }]
+apis:
+  - name: NAME
+    contract: \"./CONTRACT\"
+    openapi: openapi.yaml # replace it with the document of your API
+    upstream: http://127.0.0.1:9000
+    authentication: { scheme: bearer, prefix: key } # keys begin with `key_`
+";
+
+const FIRST_DOCUMENT: &str = "\
+openapi: 3.1.0
+info: { title: My API, version: \"1\" }
+paths:
+  /items:
+    get:
+      operationId: listItems
+      responses:
+        \"200\": { description: All items }
+";
 
 fn first(name: &str) -> String {
     FIRST.replacen("name: my-api", &format!("name: {name}"), 1)

@@ -16,14 +16,14 @@ use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
 use crate::preflight;
-use crate::serving::load;
+use crate::serving::{load, load_store};
 
 pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, CommandFailure> {
     match command {
         KeysCommand::Create(args) => create(args, output),
         KeysCommand::Import(args) => import(args, output),
         KeysCommand::List { store, account, page } => {
-            let config = load(&store.config, output)?;
+            let config = load_store(&store.config)?;
             let account = account.as_deref().map(id).transpose()?;
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
             match execute(&config, &Command::ListKeys { account, page })? {
@@ -41,6 +41,7 @@ pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, Comman
                 other => Err(unexpected(&other)),
             }
         }
+        KeysCommand::Show(args) => change(args, output, |key| Command::ShowKey { key }),
         KeysCommand::Revoke(args) => change(args, output, |key| Command::RevokeKey { key }),
         KeysCommand::Rotate { key, grace } => rotate(key, grace, output),
         KeysCommand::Disable(args) => {
@@ -61,7 +62,7 @@ pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, Comman
             change(key, output, |key| Command::ExpireKey { key, at })
         }
         KeysCommand::RotatePepper { store } | KeysCommand::NewPepper { store } => {
-            let config = load(&store.config, output)?;
+            let config = load_store(&store.config)?;
             match execute(&config, &Command::NewPepper)? {
                 Reply::PepperMade { older } => {
                     let secrets = counted(usize::try_from(older).unwrap_or(usize::MAX), "stored secret");
@@ -83,15 +84,19 @@ fn change(
     output: &Output,
     command: impl FnOnce(KeyId) -> Command,
 ) -> Result<Exit, CommandFailure> {
-    let config = load(&args.store.config, output)?;
+    let config = load_store(&args.store.config)?;
     match execute(&config, &command(id(&args.key)?))? {
         Reply::KeyRevoked(key) => {
-            output.result(&format!("revoked {}", key.key.id), &key);
+            output.value(key.key.id.as_str(), &format!("revoked {}", key.key.id), &key);
         }
         Reply::KeyChanged(key) => {
             let expires = key.key.expires;
             let expires = expires.map_or_else(|| "never expires".to_owned(), |at| format!("expires {at}"));
-            output.result(&format!("{}: {}, {expires}", key.key.id, state(key.state)), &key);
+            output.value(
+                key.key.id.as_str(),
+                &format!("{}: {}, {expires}", key.key.id, state(key.state)),
+                &key,
+            );
         }
         other => return Err(unexpected(&other)),
     }
@@ -107,7 +112,7 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, CommandF
             return Err(CommandFailure::usage(format!("invalid duration `{grace}`"), help));
         }
     };
-    let config = load(&args.store.config, output)?;
+    let config = load_store(&args.store.config)?;
     let key: KeyId = id(&args.key)?;
     let prefix = prefix_of(&config, &key)?;
     let command = Command::RotateKey { key, prefix, grace_seconds };
@@ -118,7 +123,7 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, CommandF
                 _ => format!("The old secret works until {:.0}.", rotated.previous_until),
             };
             let human = format!("{}\n\nThe secret is shown only once. {old}", rotated.secret.expose());
-            output.result(&human, &rotated);
+            output.value(rotated.secret.expose(), &human, &rotated);
             Ok(Exit::Ok)
         }
         other => Err(unexpected(&other)),
@@ -137,7 +142,11 @@ fn prefix_of(config: &Config, key: &KeyId) -> Result<String, CommandFailure> {
 }
 
 fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure> {
-    let config = load(&args.store.config, output)?;
+    // Only a key that is limited to operations needs to know them.
+    let config = match args.operations.is_empty() {
+        true => load_store(&args.store.config)?,
+        false => load(&args.store.config, output)?,
+    };
     let prefix = prefix(prefixes(&config, &args.api)?, args.environment.as_deref())?;
     if args.expires.is_some_and(|expires| expires <= Timestamp::now()) {
         output.note("note: the expiry date is in the past");
@@ -166,7 +175,7 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
                 args.store.config.display(),
                 issued.key.key.id
             );
-            output.result(&human, &issued);
+            output.value(issued.secret.expose(), &human, &issued);
             Ok(Exit::Ok)
         }
         other => Err(unexpected(&other)),

@@ -3,11 +3,13 @@
 pub(crate) mod accounts;
 pub(crate) mod check;
 mod detect;
+pub(crate) mod docs;
 pub(crate) mod generate;
 mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod matrix;
+pub(crate) mod openapi;
 pub(crate) mod schema;
 pub(crate) mod serve;
 mod upstream_errors;

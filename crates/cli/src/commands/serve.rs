@@ -12,6 +12,7 @@ use crate::args::{Listen, ServeArgs};
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::log;
 use crate::output::{Output, counted};
+use crate::pages;
 use crate::preflight;
 use crate::serving::{Running, load_quietly};
 use crate::signals::Ignored;
@@ -38,17 +39,31 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
         warnings.extend(found);
         return Err(CommandFailure::Configuration(warnings));
     }
-    if !warnings.is_empty() {
+    // Standard error has one form: text, or JSON once the log is JSON.
+    let is_json = log::is_json(output, &config.access_log);
+    if !is_json && !warnings.is_empty() {
         output.diagnostics(&warnings);
     }
     log::start(output, &mut config.access_log);
     log_lockouts(&checked?);
-    let running = Running::start(config, signals.and_end()?)?;
+    pages::attach(&mut config, output)?;
+    let running = match Running::start(config, signals.and_end()?) {
+        Ok(running) => running,
+        Err(failure) => {
+            if is_json && !warnings.is_empty() {
+                output.diagnostics(&warnings);
+            }
+            return Err(failure);
+        }
+    };
+    if is_json {
+        log::warnings(&warnings);
+    }
     let (addresses, listeners) = addresses(running.listeners());
     let human =
         format!("serving {} on {}\n{}", counted(apis.len(), "API"), addresses.join(", "), apis.join("\n"));
     output.result(&human, &json!({ "gateway": running.url(), "listeners": listeners }));
-    running.until_interrupted(output);
+    running.until_interrupted(output, is_json);
     Ok(Exit::Ok)
 }
 

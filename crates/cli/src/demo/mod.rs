@@ -14,6 +14,7 @@ use crate::args::DemoArgs;
 use crate::exit::{CommandFailure, Exit};
 use crate::log;
 use crate::output::Output;
+use crate::pages;
 use crate::serving::{Running, load};
 use crate::signals::Ignored;
 
@@ -34,7 +35,9 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
     });
     let apis: Vec<(String, String, String)> = prefixes.collect();
 
+    let is_json = log::is_json(output, &config.access_log);
     log::start(output, &mut config.access_log);
+    pages::attach(&mut config, output)?;
     let running = Running::start(config, signals)?;
     let keys = samples::create(running.store(), &apis)?;
     let gateway = running.url();
@@ -49,6 +52,6 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
     let human = page::render(&gateway, &apis, &keys, folder.path());
     let value = json!({ "gateway": gateway, "folder": folder.path(), "apis": listed });
     output.result(&human, &value);
-    running.until_interrupted(output);
+    running.until_interrupted(output, is_json);
     Ok(Exit::Ok)
 }

@@ -36,11 +36,21 @@ pub(super) fn check_duplicate(
 /// A feature that no plan has is most likely misspelt: no one could ever call the operation.
 pub(super) fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reader: &mut ConfigReader<'_>) {
     let known: Vec<&str> = plans.iter().flat_map(|plan| plan.features.iter().map(String::as_str)).collect();
-    let features = api.settings.operations.iter().filter_map(|operation| operation.feature.as_deref());
-    for feature in features.filter(|feature| !known.contains(feature)) {
-        let span = node.get("operations").map_or(node.span, |node| node.span);
+    for operation in api.settings.document.operations() {
+        let policy = api.settings.operations.get(operation.index());
+        let Some(feature) = policy.and_then(|policy| policy.feature.as_deref()) else { continue };
+        if known.contains(&feature) {
+            continue;
+        }
+        let place =
+            ["operations", operation.id(), "feature"].iter().try_fold(node, |node, name| node.get(name));
         let message = format!("no plan has the feature `{feature}`");
-        reader.warning(span, "unknown-feature", message, suggestion(feature, &known));
+        reader.warning(
+            place.map_or(node.span, |node| node.span),
+            "unknown-feature",
+            message,
+            suggestion(feature, &known),
+        );
     }
 }
 

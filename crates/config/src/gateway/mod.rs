@@ -3,10 +3,14 @@
 mod access_log;
 mod cache;
 mod checks;
+mod docs;
 mod limits;
 mod listen;
+mod store_only;
 mod trusted_proxies;
 mod upstream;
+
+pub use store_only::load_store_only;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -57,6 +61,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     if apis.len() == items.len() {
         checks::check_rates(fields.map("plans", &mut Diagnostics::new()), &apis, reader);
     }
+    let docs = fields.node("docs").and_then(|node| docs::read_docs(node, &apis, reader));
     checks::check_body_memory(limits.body_memory, &apis, root, reader);
     fields.finish(reader.found);
     Some(Config {
@@ -69,6 +74,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         access_log,
         plans,
         apis,
+        docs,
         ..Config::new(default_contract?)
     })
 }

@@ -37,6 +37,13 @@ fn read_url(url: &str, span: Span, reader: &mut ConfigReader<'_>) -> Option<Upst
         Ok(upstream) => return Some(upstream),
         Err(error) => error,
     };
+    let with_scheme = format!("http://{url}");
+    let is_without_scheme = !url.contains("://") && with_scheme.parse::<Upstream>().is_ok();
+    if is_without_scheme {
+        let help = format!("write `{with_scheme}`");
+        reader.error(span, "url", format!("`{url}` has no scheme"), help);
+        return None;
+    }
     let (check, help) = match &error {
         UpstreamUrlError::NotAUrl => ("url", Some("write `http://host:port`")),
         UpstreamUrlError::CredentialsOrQuery => {

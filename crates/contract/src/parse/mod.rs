@@ -370,8 +370,14 @@ impl RecoveredViolation<'_> {
         let (condition, location, pointer) = (self.rule()?, self.location?, self.pointer.as_ref()?);
         let own = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| text.as_ref().to_owned());
         let param = match style {
+            // The body as a whole has a name in texts only.
+            _ if pointer.is_empty() => Some(String::new()),
             FieldStyle::Name => own(&self.field).or_else(|| own(&self.param)),
-            FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path | FieldStyle::Pointer => None,
+            // The pointer begins with the name of the parameter.
+            FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path | FieldStyle::Pointer => {
+                let first = pointer.split('/').nth(1).unwrap_or_default();
+                Some(first.replace("~1", "/").replace("~0", "~"))
+            }
         };
         Some(Violation {
             condition,

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use demur_admission::{AccessRequest, Denial, LimitKind, StoreKind};
-use demur_contract::{Condition, ErrorId, RejectedStatus, Value, Violation};
+use demur_contract::{Condition, ErrorId, RejectedStatus, Value, Violation, primary_violation};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 
@@ -37,6 +37,8 @@ pub(crate) struct Rejection {
 pub(crate) struct RejectionDetail {
     pub(crate) params: Vec<(Cow<'static, str>, Value)>,
     pub(crate) message: Option<String>,
+    /// The name under which an error of the API was raised.
+    pub(crate) raised_as: Option<String>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) retry_after: Option<Duration>,
     /// Waiting does not help, whatever the contract says of the error in general.
@@ -58,6 +60,13 @@ impl Rejection {
 
     pub(crate) fn error(error: ErrorId) -> Self {
         Self::new(ErrorTarget::Error(error))
+    }
+
+    /// An error of the API, raised by this name.
+    pub(crate) fn named(error: ErrorId, name: &str) -> Self {
+        let mut rejection = Self::error(error);
+        rejection.detail.raised_as = Some(name.to_owned());
+        rejection
     }
 
     pub(crate) fn violations(violations: Vec<Violation>) -> Self {
@@ -108,7 +117,7 @@ impl Rejection {
     pub(crate) fn condition(&self) -> Option<Condition> {
         match self.target {
             ErrorTarget::Condition(condition) => Some(condition),
-            ErrorTarget::Violations => self.detail.violations.first().map(|violation| violation.condition),
+            ErrorTarget::Violations => primary_violation(&self.detail.violations).map(|it| it.condition),
             ErrorTarget::Error(_) => None,
         }
     }

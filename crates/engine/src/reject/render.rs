@@ -12,7 +12,7 @@ use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin, Problem, Retry, 
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::record::RejectionRecord;
+use crate::record::{RejectionRecord, ViolationRecord};
 use crate::reject::limit_headers;
 use crate::reject::negotiation::{self, Preferences};
 use crate::reject::rejection::{ErrorTarget, Rejection};
@@ -51,6 +51,7 @@ pub(crate) fn render(
     let condition = rejection.condition();
     let origin = origin(&rejection, status);
     let detail = *rejection.detail;
+    let violations = ViolationRecord::all(&detail.violations);
     let waiting_helps =
         (limit_headers::waiting_helps(entry.retry.class) || detail.waits) && !detail.not_retryable;
     let delay = retry_after(detail.retry_after, entry.retry).filter(|_| waiting_helps);
@@ -97,7 +98,8 @@ pub(crate) fn render(
 
     let cause = detail.cause;
     let contract = Arc::clone(contract);
-    (response, RejectionRecord { condition, status, origin, cause, contract, error })
+    let raised_as = detail.raised_as;
+    (response, RejectionRecord { condition, raised_as, status, origin, cause, violations, contract, error })
 }
 
 /// When a retry makes sense, for errors where waiting helps. At most two days, whatever an upstream says. (A day of a

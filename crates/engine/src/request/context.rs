@@ -239,12 +239,22 @@ impl RequestContext {
         check: Check,
         decision: Result<T, Rejection>,
     ) -> Result<Option<T>, Rejection> {
+        self.enforce_unless(false, check, decision)
+    }
+
+    /// The same for a check that may be in shadow mode, which only records a rejection.
+    pub(crate) fn enforce_unless<T>(
+        &mut self,
+        is_shadow: bool,
+        check: Check,
+        decision: Result<T, Rejection>,
+    ) -> Result<Option<T>, Rejection> {
         match decision {
             Ok(passed) => {
                 self.record.set_outcome(check, CheckOutcome::Passed);
                 Ok(Some(passed))
             }
-            Err(rejection) if self.is_monitor_mode() => {
+            Err(rejection) if self.is_monitor_mode() || is_shadow => {
                 self.record_would_reject(check, &rejection);
                 Ok(None)
             }

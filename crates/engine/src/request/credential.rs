@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use demur_admission::Denial;
 use http::{HeaderMap, HeaderValue};
 
@@ -18,9 +20,9 @@ pub(crate) fn presented<'h>(
 ) -> Result<Cow<'h, str>, Denial> {
     let mut in_query = values_of(query, authentication.query.as_deref());
     let mut values = authentication
-        .schemes()
-        .flat_map(|scheme| headers.get_all(scheme.field()).iter().map(move |value| (scheme, value)));
-    let (scheme, value) = match (values.next(), in_query.next()) {
+        .fields()
+        .flat_map(|field| headers.get_all(field).iter().map(move |value| (field, value)));
+    let (field, value) = match (values.next(), in_query.next()) {
         (None, None) => return Err(Denial::CredentialMissing),
         (Some(_), Some(_)) => return Err(Denial::CredentialMalformed),
         (None, Some(key)) => {
@@ -36,23 +38,51 @@ pub(crate) fn presented<'h>(
     if values.next().is_some() {
         return Err(Denial::CredentialMalformed);
     }
-    let scheme = match scheme {
-        Scheme::Authorization(scheme) => Some(scheme.as_str()),
-        Scheme::Field(_) => None,
-    };
     let value = value.to_str().map_err(|_| Denial::CredentialMalformed)?.trim();
     if value.is_empty() {
         return Err(Denial::CredentialMissing);
     }
-    let Some(scheme) = scheme else { return Ok(value.into()) };
+    let mut schemes = authentication.schemes().filter(|scheme| scheme.field() == field).peekable();
+    if let Some(Scheme::Field(_)) = schemes.peek() {
+        return Ok(value.into());
+    }
     // RFC 9110, section 11.1: the scheme is case-insensitive, and one or more spaces follow it.
     let (given, key) = value.split_once(' ').unwrap_or((value, ""));
-    if !given.eq_ignore_ascii_case(scheme) {
+    let is_given =
+        |scheme: &Scheme| matches!(scheme, Scheme::Authorization(name) if given.eq_ignore_ascii_case(name));
+    if !schemes.any(is_given) {
         return Err(Denial::CredentialScheme);
     }
     let key = key.trim_start();
-    if key.is_empty() { Err(Denial::CredentialMissing) } else { Ok(key.into()) }
+    match key.is_empty() {
+        true => Err(Denial::CredentialMissing),
+        false if given.eq_ignore_ascii_case("basic") => in_basic(key, authentication),
+        false => Ok(key.into()),
+    }
 }
+
+/// The key in the credentials of the scheme Basic (RFC 7617): the user or the password, whichever begins with a prefix of
+/// this API's keys. If both or neither do, it is the user, unless only the password is given.
+fn in_basic<'h>(credentials: &str, authentication: &Authentication) -> Result<Cow<'h, str>, Denial> {
+    let decoded = BASE64.decode(credentials).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let (user, password) =
+        decoded.as_deref().and_then(|text| text.split_once(':')).ok_or(Denial::CredentialMalformed)?;
+    let is_key = |text: &str| {
+        let rest = |prefix: &str| text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('_'));
+        authentication.prefixes.all().any(rest)
+    };
+    let key = if user.is_empty() || is_key(password) && !is_key(user) { password } else { user };
+    match key.is_empty() {
+        true => Err(Denial::CredentialMissing),
+        false => Ok(key.to_owned().into()),
+    }
+}
+
+/// Standard base64, with or without padding: clients differ.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Whether the query contains an API key where none is allowed. It would end up in the logs of proxies and upstreams.
 /// Finds keys of all APIs of the gateway, and the one that the request presents.
@@ -153,7 +183,7 @@ mod tests {
     fn bearer(query: Option<&str>) -> Authentication {
         Authentication {
             scheme: Scheme::Authorization("Bearer".into()),
-            also: None,
+            also: Vec::new(),
             prefixes: Prefixes::one("k"),
             query: query.map(str::to_owned),
             failures: (NonZeroU32::MIN, Duration::from_secs(1)),
@@ -185,7 +215,7 @@ mod tests {
 
     #[test]
     fn rejects_credentials_in_two_headers() {
-        let also = Some(Scheme::Field(HeaderName::from_static("x-api-key")));
+        let also = vec![Scheme::Field(HeaderName::from_static("x-api-key"))];
         let both = Authentication { also, ..bearer(None) };
         for (authorization, field, expected) in [
             (Some("Bearer k_1"), None, Ok("k_1".into())),
@@ -199,6 +229,42 @@ mod tests {
             field.map(|value| headers.insert("x-api-key", value.parse().unwrap()));
             assert_eq!(presented(&headers, None, &both), expected, "{authorization:?} {field:?}");
         }
+    }
+
+    /// postmanlabs/httpbin#356, grails/grails-spring-security-rest#120: SDKs send the key as the user of Basic.
+    #[test]
+    fn reads_the_key_of_basic_credentials() {
+        let basic = Authentication { scheme: Scheme::Authorization("basic".into()), ..bearer(None) };
+        let both = Authentication { also: vec![Scheme::Authorization("Basic".into())], ..bearer(None) };
+        let encoded = |text: &str| format!("Basic {}", BASE64.encode(text));
+        for (value, expected) in [
+            (encoded("k_1:"), Ok("k_1".into())),
+            (encoded("k_1:x"), Ok("k_1".into())),
+            (encoded(":k_1"), Ok("k_1".into())),
+            (encoded("api:k_1"), Ok("k_1".into())),
+            (encoded("k_1:k_2"), Ok("k_1".into())),
+            (encoded("other:"), Ok("other".into())),
+            (encoded("user:a:b"), Ok("user".into())),
+            (encoded("k_1:").replace("Basic", "BASIC "), Ok("k_1".into())),
+            (encoded("k_1:").trim_end_matches('=').to_owned(), Ok("k_1".into())),
+            (encoded(":"), Err(Denial::CredentialMissing)),
+            (encoded("k_1"), Err(Denial::CredentialMalformed)),
+            ("Basic k_1".to_owned(), Err(Denial::CredentialMalformed)),
+            ("Basic /w==".to_owned(), Err(Denial::CredentialMalformed)),
+            ("Basic".to_owned(), Err(Denial::CredentialMissing)),
+            ("Digest x".to_owned(), Err(Denial::CredentialScheme)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(presented(&headers, None, &basic), expected, "{value}");
+            assert_eq!(presented(&headers, None, &both), expected, "{value}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, "Bearer k_1".parse().unwrap());
+        assert_eq!(presented(&headers, None, &both), Ok("k_1".into()));
+        assert_eq!(presented(&headers, None, &basic), Err(Denial::CredentialScheme));
+        headers.append(AUTHORIZATION, encoded("k_1:").parse().unwrap());
+        assert_eq!(presented(&headers, None, &both), Err(Denial::CredentialMalformed));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod checks;
 pub(crate) mod context;
 pub(crate) mod credential;
+pub(crate) mod decompress;
 pub(crate) mod forwarding;
 pub(crate) mod id;
 pub(crate) mod info;

@@ -11,7 +11,7 @@ use http::request::Parts;
 use crate::api::Api;
 use crate::reject::rejection::Rejection;
 use crate::request::credential;
-use crate::settings::{ApiSettings, OperationSettings};
+use crate::settings::{ApiSettings, OperationSettings, RequestValidation};
 
 /// A resolved operation, for a request whose head does not change until it is forwarded.
 #[derive(Debug, Clone)]
@@ -64,6 +64,11 @@ impl ResolvedOperation {
     /// The operation's policy.
     pub(crate) fn settings(&self) -> &OperationSettings {
         &self.api.settings.operations[self.index()]
+    }
+
+    /// Whether its requests are validated.
+    pub(crate) fn validation(&self) -> RequestValidation {
+        self.settings().validation.unwrap_or(self.api.settings.validation.requests)
     }
 
     /// The path within the API.

@@ -16,6 +16,7 @@ use crate::record::{Check, RequestRecord};
 use crate::reject::rejection::Rejection;
 use crate::request::body::{BodyError, RequestBody, collect};
 use crate::request::context::RequestContext;
+use crate::request::decompress;
 use crate::request::info::{Peer, UpstreamTimeout};
 use crate::request::operation::ResolvedOperation;
 use crate::request::stage_result::{ForwardPlan, StageOutcome, StageResult, SuspendReason};
@@ -97,6 +98,7 @@ where
             };
             let body =
                 collected.map_err(|error| request.context.rejected(Check::Validation, error.into()))?;
+            let body = decompressed(request, body, max_length, operation)?;
             let body = RequestBody::Collected((!body.is_empty()).then_some(body));
             request.stages(&engine).on_body(operation, body)
         }
@@ -105,6 +107,26 @@ where
             request.stages(&engine).on_credits_held(operation, body, outcome)
         }
     }
+}
+
+/// The body as it is validated and forwarded: decoded, where the configuration asks for it.
+fn decompressed<B>(
+    request: &mut PendingRequest<B>,
+    body: Bytes,
+    max_length: u64,
+    operation: &ResolvedOperation,
+) -> Result<Bytes, Rejection> {
+    let settings = &operation.api.settings;
+    if !settings.validation.decodes_bodies || settings.monitor || body.is_empty() {
+        return Ok(body);
+    }
+    // Any other coding is rejected when the body is validated.
+    let Ok(Some(coding)) = decompress::coding(&request.parts.headers, true) else { return Ok(body) };
+    let reservation = request.context.body_reservation();
+    let decoded = decompress::decode(coding, &body, max_length, reservation)
+        .map_err(|rejection| request.context.rejected(Check::Validation, rejection))?;
+    decompress::strip_headers(&mut request.parts.headers);
+    Ok(decoded)
 }
 
 impl<B> PendingRequest<B>

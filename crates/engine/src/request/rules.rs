@@ -50,7 +50,7 @@ pub(crate) fn check(
 
 /// An error of the selected contract version. The loader checks that each has it.
 fn named(contract: &Contract, name: &str) -> Rejection {
-    contract.named(name).map_or_else(|| Condition::RuleFailed.into(), Rejection::error)
+    contract.named(name).map_or_else(|| Condition::RuleFailed.into(), |error| Rejection::named(error, name))
 }
 
 fn raise(contract: &Contract, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Rejection {

@@ -32,7 +32,7 @@ use crate::reject::rejection::{Rejection, from_credentials, from_grants};
 use crate::request::body::{BodyError, RequestBody};
 use crate::request::checks::{
     check_body, host, method_not_allowed, reject_duplicates, reject_excess_length, reject_unacceptable,
-    unclear_resource,
+    reject_upgrade, unclear_resource,
 };
 use crate::request::context::{RequestContext, check_of};
 use crate::request::credential;
@@ -43,7 +43,7 @@ use crate::request::stage_result::{ForwardPlan, StageOutcome, StageResult, Suspe
 use crate::request::upstream_headers::check_connection;
 use crate::request::upstream_request::rewritten_target;
 use crate::response::replay;
-use crate::settings::RequestView;
+use crate::settings::{RequestValidation, RequestView};
 
 /// One request at its stages. Results go into its context.
 pub(crate) struct Stages<'w, B> {
@@ -120,6 +120,7 @@ where
         let direction = self.context.header_direction(api);
         let checked = check_connection(&parts.headers, direction, api.rules_read_headers[operation.index()]);
         self.context.enforce(Check::Request, checked)?;
+        self.context.enforce(Check::Request, reject_upgrade(&parts.headers))?;
         if operation.settings().anonymous {
             return self.validate(&operation);
         }
@@ -169,12 +170,35 @@ where
         }
     }
 
+    /// Records whose key is no longer valid: its owner asks why, and the log should know.
+    fn record_denied(&mut self, api: &Api) {
+        let authentication = &api.settings.authentication;
+        let Ok(secret) = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)
+        else {
+            return;
+        };
+        let prefix = authentication.prefixes.of_key(&secret);
+        let caller =
+            self.engine.admission().denied_caller(&secret, &api.settings.name, prefix, self.context.now);
+        if let Some(caller) = caller {
+            self.context.record.set_denied(caller);
+        }
+    }
+
     /// The key was looked up. Addresses with too many failed attempts are throttled.
     pub(crate) fn on_auth_result(
-        self,
+        mut self,
         operation: &ResolvedOperation,
         mut result: Result<Arc<Principal>, Denial>,
     ) -> StageOutcome<B> {
+        if let Err(
+            Denial::CredentialRevoked { .. }
+            | Denial::CredentialExpired { .. }
+            | Denial::CredentialDisabled { .. },
+        ) = &result
+        {
+            self.record_denied(&operation.api);
+        }
         if let (Some(address), Err(denial)) = (self.context.client_address, &result)
             && denial.is_failed_attempt()
         {
@@ -251,7 +275,8 @@ where
             self.reject_excess_length(max_length)?;
         }
         // An idempotency key stands for one request, body included. A body of a GET is forwarded only with a known length.
-        let is_buffered = document.takes_body()
+        let is_validated = operation.validation() != RequestValidation::Off;
+        let is_buffered = document.takes_body() && is_validated
             || api.rules_read_body[operation.index()]
             || is_read
             || reservation::is_named(self.context, settings, parts);
@@ -276,18 +301,28 @@ where
             let names = parameters.unknown.join(", ");
             self.context.record.add_note(format!("unknown query parameters: {names}"));
         }
+        // Rules read the values of parameters and body also where these are not validated.
+        let mode = operation.validation();
+        let is_shadow = mode == RequestValidation::Shadow;
         let mut violations = parameters.violations;
         let mut value = None;
         if let RequestBody::Collected(bytes) = &body
             && (bytes.is_some() || found.operation.takes_body())
         {
             let checked = check_body(&api.settings, &found, parts, bytes.as_deref().unwrap_or_default());
-            let (json, more) = self.context.enforce(Check::Validation, checked)?.unwrap_or_default();
+            let (json, more) = match checked {
+                Err(_) if mode == RequestValidation::Off => Default::default(),
+                checked => {
+                    self.context.enforce_unless(is_shadow, Check::Validation, checked)?.unwrap_or_default()
+                }
+            };
             value = json;
             violations.extend(more);
         }
-        let checked = if violations.is_empty() { Ok(()) } else { Err(Rejection::violations(violations)) };
-        self.context.enforce(Check::Validation, checked)?;
+        if mode != RequestValidation::Off {
+            let checked = if violations.is_empty() { Ok(()) } else { Err(Rejection::violations(violations)) };
+            self.context.enforce_unless(is_shadow, Check::Validation, checked)?;
+        }
 
         let inputs = RuleContext {
             parts,

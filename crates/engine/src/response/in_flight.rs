@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::Hold;
 use demur_contract::Condition;
-use http::header::{CONTENT_LENGTH, SERVER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::Body;
@@ -173,6 +173,11 @@ where
     if is_failure(response.status()) {
         return Ok(ResponseVerdict::NeedsBody { hold, schema: None });
     }
+    if let Some(cause) = html_in_place_of_data(context, response.headers()) {
+        hold.release();
+        let rejection = Rejection::from(Condition::UpstreamInvalidResponse).with_cause(cause);
+        return Err(context.rejected(Check::Upstream, rejection));
+    }
     let validates = context.api().filter(|api| api.settings.validation.responses != ResponseMode::Ignore);
     if let (Some(api), Some(operation)) = (validates, context.record.operation) {
         let schema = Some((Arc::clone(api), operation));
@@ -182,6 +187,22 @@ where
     strip_hop_by_hop(context, response);
     settlement.on_start(context, (response.status(), response.headers()), response.body());
     Ok(ResponseVerdict::Passes(settlement))
+}
+
+/// Why a success is not what the operation declares: a page of HTML, such as a login or an error page, where the document
+/// declares other media types. `None` if it is fine, or the document declares none.
+fn html_in_place_of_data(context: &RequestContext, headers: &HeaderMap) -> Option<String> {
+    let content_type = headers.get(CONTENT_TYPE)?.as_bytes();
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let is_html =
+        ["text/html", "application/xhtml+xml"].iter().any(|it| essence.eq_ignore_ascii_case(it.as_bytes()));
+    if !is_html || context.is_monitor_mode() {
+        return None;
+    }
+    let operation = context.operation()?;
+    let is_declared =
+        operation.is_acceptable("text/html") || operation.is_acceptable("application/xhtml+xml");
+    (!is_declared).then(|| "upstream responded with HTML, which the document does not declare".to_owned())
 }
 
 impl<R> PendingResponse<R>

@@ -98,9 +98,10 @@ impl Raised {
             RaisedProblem::Condition(condition) => Rejection::from(condition),
             RaisedProblem::Violations(violations) => Rejection::violations(violations),
             RaisedProblem::Error(name) => match contract.named(&name) {
-                Some(error) => Rejection::error(error),
+                Some(error) => Rejection::named(error, &name),
                 None => {
-                    cause = format!("handler raised `{name}`, which the contract does not declare; {cause}");
+                    let unknown = format!("handler raised `{name}`, which the contract does not declare");
+                    cause = if cause.is_empty() { unknown } else { format!("{unknown}; {cause}") };
                     Rejection::from(Condition::Internal)
                 }
             },

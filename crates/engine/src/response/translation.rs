@@ -48,7 +48,7 @@ pub(crate) fn translate(
 /// The error or condition of this name. A rule is the operator's, so it may raise every error of the contract.
 fn raised(contract: &Contract, name: &str) -> Option<Rejection> {
     match contract.named(name) {
-        Some(error) => Some(Rejection::error(error)),
+        Some(error) => Some(Rejection::named(error, name)),
         None => Condition::from_name(name).map(Rejection::from),
     }
 }

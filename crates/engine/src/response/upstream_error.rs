@@ -186,11 +186,14 @@ impl Conversion<'_> {
             "" => String::new(),
             cause => format!("{cause}; "),
         };
-        let said = match body.trim_ascii().is_empty() {
-            true => "without a body".to_owned(),
-            false => quoted(body),
+        let said = quoted(body);
+        // A cause does not end in an empty quotation.
+        let said = match said.trim() {
+            "" if body.is_empty() => " without a body".to_owned(),
+            "" => " with a blank body".to_owned(),
+            said => format!(": {said}"),
         };
-        let cause = format!("{cause}upstream responded with {status}: {said}");
+        let cause = format!("{cause}upstream responded with {status}{said}");
         let mut rejection = rejection.retry_after(after).with_cause(cause);
         let answered = contract.entry(error_of(contract, &rejection)).status.as_u16();
         rejection.detail.headers.extend(status_headers::asked_for(answered, headers, authenticates));
@@ -252,7 +255,10 @@ impl Conversion<'_> {
 fn raised(contract: &Contract, headers: &HeaderMap, body: &[u8]) -> Option<Rejection> {
     let name = headers.get(DEMUR_ERROR)?.to_str().unwrap_or_default().trim();
     let Some(rejection) = named(contract, name) else {
-        let cause = format!("upstream raised `{name}`, which this contract does not let it raise");
+        let cause = match name {
+            "" => "upstream sent `Demur-Error` without a name".to_owned(),
+            name => format!("upstream raised `{name}`, which this contract does not let it raise"),
+        };
         return Some(Rejection::from(Condition::UpstreamInvalidResponse).with_cause(cause));
     };
     let parameters = match serde_json::from_slice(body) {
@@ -265,7 +271,7 @@ fn raised(contract: &Contract, headers: &HeaderMap, body: &[u8]) -> Option<Rejec
 /// A condition or an error that an upstream may raise.
 fn named(contract: &Contract, name: &str) -> Option<Rejection> {
     if let Some(error) = contract.named(name).filter(|error| contract.entry(*error).upstream_may_raise) {
-        return Some(Rejection::error(error));
+        return Some(Rejection::named(error, name));
     }
     Condition::from_name(name).filter(|condition| condition.upstream_may_raise()).map(Rejection::from)
 }

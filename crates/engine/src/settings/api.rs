@@ -17,7 +17,7 @@ use super::idempotency::Idempotency;
 use super::metering::Metering;
 use super::overload::Overload;
 use super::upstream_errors::UpstreamErrors;
-use super::validation::ValidationSettings;
+use super::validation::{RequestValidation, ValidationSettings};
 use crate::response::event_stream::EventStreamErrors;
 
 /// An API, ready to be served.
@@ -105,6 +105,8 @@ pub struct OperationSettings {
     pub timeout: Option<Duration>,
     /// Characters that its path may contain beside those that all paths of the API may.
     pub path_characters: PathCharacters,
+    /// Whether its requests are validated; `None` as for the whole API.
+    pub validation: Option<RequestValidation>,
     /// What becomes of its upstream's error responses; as the API has it where there is nothing.
     pub upstream_errors: Option<UpstreamErrors>,
     /// Headers that are set and removed, after those of the API.

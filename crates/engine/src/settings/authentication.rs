@@ -12,8 +12,8 @@ use super::prefixes::Prefixes;
 pub struct Authentication {
     /// How the key is sent.
     pub scheme: Scheme,
-    /// Another way in which it may be sent. A request with keys in both is malformed.
-    pub also: Option<Scheme>,
+    /// Other ways in which it may be sent. A request with two keys is malformed.
+    pub also: Vec<Scheme>,
     /// What this API's keys begin with.
     pub prefixes: Prefixes,
     /// A parameter of the query in which a key may come too. In any other it is refused: queries stand in
@@ -30,7 +30,7 @@ pub const DEFAULT_FAILURES: (NonZeroU32, Duration) =
 /// How a key is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scheme {
-    /// `Authorization: NAME KEY`; `Bearer` mostly.
+    /// `Authorization: NAME KEY`; `Bearer` mostly. With `Basic`, the key is the user or the password (RFC 7617).
     Authorization(String),
     /// In a field of its own.
     Field(HeaderName),
@@ -39,7 +39,7 @@ pub enum Scheme {
 impl Authentication {
     /// Keys with these prefixes, sent in one way; failed attempts are throttled as by default.
     pub fn new(scheme: Scheme, prefixes: Prefixes) -> Self {
-        Self { scheme, also: None, prefixes, query: None, failures: DEFAULT_FAILURES }
+        Self { scheme, also: Vec::new(), prefixes, query: None, failures: DEFAULT_FAILURES }
     }
 
     /// The ways in which a key may be sent.
@@ -47,9 +47,12 @@ impl Authentication {
         std::iter::once(&self.scheme).chain(&self.also)
     }
 
-    /// The fields in which a key may stand.
+    /// The fields in which a key may stand, each once.
     pub fn fields(&self) -> impl Iterator<Item = &HeaderName> {
-        self.schemes().map(Scheme::field)
+        let fields = self.schemes().map(Scheme::field).enumerate();
+        fields
+            .filter(|(at, field)| !self.schemes().take(*at).any(|other| other.field() == *field))
+            .map(|(_, field)| field)
     }
 }
 

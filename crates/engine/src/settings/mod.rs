@@ -28,6 +28,6 @@ pub use metering::{Metering, OnAbort, SettleAt, UsageSource};
 pub use overload::Overload;
 pub use prefixes::Prefixes;
 pub use upstream_errors::{TranslationRule, UpstreamErrorMode, UpstreamErrors};
-pub use validation::{AmbiguousPath, ResponseMode, ValidationSettings};
+pub use validation::{AmbiguousPath, RequestValidation, ResponseMode, ValidationSettings};
 
 pub use crate::request::reserved_headers::ReservedNames;

@@ -24,9 +24,22 @@ pub(crate) struct World {
 
 /// What became of a request.
 #[derive(Debug)]
+#[allow(dead_code, reason = "no test reads all of it")]
 pub(crate) enum Sent {
-    Forwarded { operation: Option<String>, target: String, headers: HeaderMap, notes: String },
-    Rejected { status: u16 },
+    Forwarded {
+        operation: Option<String>,
+        target: String,
+        headers: HeaderMap,
+        notes: String,
+        body: Bytes,
+        unsupported: usize,
+        would_reject: Vec<String>,
+    },
+    Rejected {
+        status: u16,
+        headers: HeaderMap,
+        condition: String,
+    },
 }
 
 impl World {
@@ -50,11 +63,16 @@ impl World {
 
     /// Sends a request without a body.
     pub(crate) fn send(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Sent {
+        self.send_body(method, target, fields, Bytes::new())
+    }
+
+    /// Sends a request.
+    pub(crate) fn send_body(&self, method: &str, target: &str, fields: &[(&str, &str)], body: Bytes) -> Sent {
         let mut request = Request::builder().method(method).uri(target);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let content = Full::<Bytes>::default().map_err(|never| match never {});
+        let content = Full::new(body).map_err(|never| match never {});
         let request: Request<BoxBody<Bytes, BodyError>> = request.body(content.boxed()).unwrap();
         let peer = Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
         let arrival = RequestInfo {
@@ -68,18 +86,35 @@ impl World {
         };
         let forwarded = RefCell::new(None);
         let upstream = |_: &Arc<Api>, request: Request<RequestBody<_>>| {
-            *forwarded.borrow_mut() = Some((request.uri().to_string(), request.headers().clone()));
-            async { Ok(Response::new(Full::new(Bytes::from_static(b"{}")))) }
+            let forwarded = &forwarded;
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                *forwarded.borrow_mut() = Some((parts.uri.to_string(), parts.headers, body));
+                Ok(Response::new(Full::new(Bytes::from_static(b"{}"))))
+            }
         };
         let (response, record): (Response<ResponseBody<Full<Bytes>>>, RequestRecord) =
             block(self.engine.serve(request, arrival, upstream));
         match forwarded.into_inner() {
-            Some((target, headers)) => {
+            Some((target, headers, body)) => {
                 let observed = record.would_reject().iter().map(|observed| observed.cause.clone());
                 let notes = record.notes().iter().cloned().chain(observed).collect::<Vec<_>>().join("\n");
-                Sent::Forwarded { operation: record.operation().map(str::to_owned), target, headers, notes }
+                let operation = record.operation().map(str::to_owned);
+                let unsupported = record.unsupported();
+                let would_reject = record.would_reject().iter();
+                let would_reject = would_reject.filter_map(|it| Some(it.condition?.to_string())).collect();
+                Sent::Forwarded { operation, target, headers, notes, body, unsupported, would_reject }
             }
-            None => Sent::Rejected { status: response.status().as_u16() },
+            None => {
+                let condition = record.rejection().and_then(|rejection| rejection.condition);
+                let condition = condition.map(|condition| condition.to_string()).unwrap_or_default();
+                Sent::Rejected {
+                    status: response.status().as_u16(),
+                    headers: response.headers().clone(),
+                    condition,
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use demur_contract::visible;
 use demur_contract::{Condition, ErrorOrigin};
-use demur_engine::{RequestRecord, WouldReject};
+use demur_engine::{RequestRecord, ViolationRecord, WouldReject};
 use serde::Serialize;
 
 use super::entry::{LogEntry, ResponseEnd};
@@ -36,7 +36,7 @@ struct LogLine<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<&'static str>,
+    condition: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,11 +48,31 @@ struct LogLine<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'e str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<LoggedViolation<'e>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     would_reject: Vec<Unenforced<'e>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'e [String],
+    /// The number of parts of the document that the request was not checked against.
+    #[serde(skip_serializing_if = "is_zero")]
+    unsupported: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_error: Option<&'e str>,
+}
+
+/// A violation, without the value.
+#[derive(Serialize)]
+struct LoggedViolation<'e> {
+    param: &'e str,
+    location: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pointer: &'e str,
+    rule: &'static str,
+}
+
+/// Zero is left out.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A rejection that was not enforced.
@@ -90,8 +110,8 @@ impl<'e> LogLine<'e> {
             ResponseEnd::Shutdown => (None, Some("shutdown timeout elapsed")),
         };
         let condition = match rejection {
-            Some(rejection) => rejection.condition,
-            None => end_condition,
+            Some(rejection) => Some(rejection.condition_name()),
+            None => end_condition.map(Condition::name),
         };
         let cause = rejection.map(|rejection| rejection.cause.as_str()).or(end_cause);
         let (level, message) = event(record, &entry.end);
@@ -110,16 +130,27 @@ impl<'e> LogLine<'e> {
             operation: record.operation(),
             account: record.account(),
             key: record.key(),
-            condition: condition.map(Condition::name),
+            condition,
             error: rejection.map(|rejection| rejection.error()),
             code: rejection.map(|rejection| rejection.code()),
             origin: rejection.map(|rejection| rejection.origin.as_str()),
             contract: rejection.map(|rejection| rejection.contract().name()),
             cause: cause.filter(|cause| !cause.is_empty()),
+            violations: rejection.map_or(Vec::new(), |rejection| {
+                rejection.violations.iter().map(LoggedViolation::of).collect()
+            }),
             would_reject: record.would_reject().iter().map(Unenforced::of).collect(),
             notes: record.notes(),
+            unsupported: record.unsupported(),
             stream_error: record.stream_error(),
         }
+    }
+}
+
+impl<'e> LoggedViolation<'e> {
+    fn of(violation: &'e ViolationRecord) -> Self {
+        let ViolationRecord { rule, param, location, pointer } = violation;
+        Self { param, location, pointer, rule: rule.name() }
     }
 }
 

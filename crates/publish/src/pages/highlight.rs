@@ -37,9 +37,9 @@ pub(crate) fn json(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '"' => string_length(rest),
-            '-' | '0'..='9' => {
-                rest.find(|char: char| !(char.is_ascii_alphanumeric() || "+-.".contains(char))).unwrap_or(rest.len())
-            }
+            '-' | '0'..='9' => rest
+                .find(|char: char| !(char.is_ascii_alphanumeric() || "+-.".contains(char)))
+                .unwrap_or(rest.len()),
             char if char.is_ascii_alphabetic() => {
                 rest.find(|char: char| !char.is_ascii_alphabetic()).unwrap_or(rest.len())
             }

@@ -6,9 +6,8 @@ use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 pub(crate) fn inline(markdown: &str, relative: &dyn Fn(&str) -> String) -> String {
     let mut out = String::new();
     let events = events(markdown, relative).into_iter();
-    let is_block = |event: &Event<'_>| {
-        matches!(event, Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph))
-    };
+    let is_block =
+        |event: &Event<'_>| matches!(event, Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph));
     html::push_html(&mut out, events.filter(|event| !is_block(event)));
     out.trim_end().to_owned()
 }
@@ -164,7 +163,9 @@ mod tests {
 
     #[test]
     fn escaped_text_is_shown_as_it_is() {
-        for text in ["a_b*c*", "<b>", "[x](y)", "# a", "- a", "1. a", "a `b` c", "x | y", "&amp;", "a\\b", "{param}"] {
+        for text in
+            ["a_b*c*", "<b>", "[x](y)", "# a", "- a", "1. a", "a `b` c", "x | y", "&amp;", "a\\b", "{param}"]
+        {
             assert_eq!(plain(&escape(text)), text);
             assert!(!rendered(&escape(text)).contains("<b>"), "{text}");
         }

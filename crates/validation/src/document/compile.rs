@@ -10,7 +10,7 @@ use super::operations::RawOperation;
 use super::parameters::RawParameter;
 use crate::media_type::MediaKind;
 use crate::request::{Aliases, BodyRule, MediaTypeRule, ParameterRule, ResponseRule, Style};
-use crate::schema::{Schema, SchemaCompiler, SchemaLocations, Schemas, Types, ValueShape};
+use crate::schema::{Schema, SchemaLocations, Schemas, Types, ValueShape};
 
 /// The pointers of all schemas that requests, and responses if they are checked, are validated against.
 pub(super) fn schema_locations(operations: &[RawOperation], checks_responses: bool) -> SchemaLocations {
@@ -63,13 +63,29 @@ pub(super) fn compile_operations(
     let mut compiler = schemas.compiler(diagnostics);
     let mut operations = Vec::with_capacity(declared.len());
     for (index, operation) in declared.into_iter().enumerate() {
+        let mut unsupported = operation.unsupported;
+        let media_types_of_body = operation.body.iter().flat_map(|body| &body.media_types);
+        let pointers = operation.parameters.iter().map(|parameter| &parameter.schema);
+        let pointers = pointers.chain(media_types_of_body.map(|media_type| &media_type.schema));
+        for pointer in pointers.flatten() {
+            unsupported += compiler.unsupported(pointer);
+        }
         let mut parameters: Vec<ParameterRule> = Vec::new();
         for parameter in operation.parameters {
             let pointer = parameter.schema.as_deref();
             let shape = pointer.map(|pointer| schemas.shape(pointer)).unwrap_or_default();
-            warn_nested(&parameter, &shape, &mut compiler);
+            let is_readable = !has_unreadable_parts(&parameter, &shape);
+            if !is_readable {
+                unsupported += 1;
+                let message = format!(
+                    "OpenAPI does not define how nested values of `{}` are serialized in this style: the parameter is not checked",
+                    parameter.name
+                );
+                compiler.warning(parameter.span, message);
+            }
             parameters.push(ParameterRule {
-                schema: pointer.and_then(|pointer| compiler.schema(pointer)),
+                schema: pointer.filter(|_| is_readable).and_then(|pointer| compiler.schema(pointer)),
+                alternatives: shape.alternatives(),
                 shape,
                 name: parameter.name,
                 location: parameter.location,
@@ -82,8 +98,19 @@ pub(super) fn compile_operations(
         parameters.sort_by_key(|parameter| parameter.location);
         let body = operation.body.map(|body| {
             let media_types = media_types(body.media_types, |pointer, kind| {
-                let is_form = matches!(kind, MediaKind::Form | MediaKind::Multipart);
-                let shape = if is_form { schemas.shape(pointer) } else { ValueShape::default() };
+                let is_text = matches!(kind, MediaKind::Form | MediaKind::Multipart | MediaKind::Text);
+                let shape = if is_text { schemas.shape(pointer) } else { ValueShape::default() };
+                let is_form = kind != MediaKind::Text;
+                let is_readable = match is_form {
+                    true => shape.types == Types::default() || shape.types.contains(Types::OBJECT),
+                    false => shape.is_text(),
+                };
+                if is_text && !is_readable {
+                    unsupported += 1;
+                    let what = if is_form { "a form is an object" } else { "a text is no object or list" };
+                    compiler.unread(pointer, format!("{what}: bodies are not checked against this schema"));
+                    return (None, ValueShape::default());
+                }
                 (compiler.schema(pointer), shape)
             });
             Arc::new(BodyRule { required: body.required, media_types })
@@ -102,6 +129,7 @@ pub(super) fn compile_operations(
             body,
             responses,
             security,
+            unsupported,
         });
     }
     operations
@@ -116,14 +144,15 @@ fn media_types(
         let (schema, shape) = compiled.unwrap_or_default();
         let RawMediaType { range, kind, encodings, .. } = media_type;
         let names = Aliases::of(shape.members.iter().map(|(name, of)| (name.as_str(), of.is_nested())));
-        MediaTypeRule { range, kind, schema, shape, names, encodings }
+        let alternatives = shape.alternatives();
+        MediaTypeRule { range, kind, schema, shape, alternatives, names, encodings }
     };
     declared.into_iter().map(rule).collect()
 }
 
-/// Warns of nested lists and objects in styles for which OpenAPI does not define their serialization: all but
-/// `deepObject`.
-fn warn_nested(parameter: &RawParameter, shape: &ValueShape, compiler: &mut SchemaCompiler<'_>) {
+/// Whether a parameter has nested lists or objects in a style for which OpenAPI does not define their serialization: all
+/// but `deepObject`. Every value would be rejected.
+fn has_unreadable_parts(parameter: &RawParameter, shape: &ValueShape) -> bool {
     let inner = shape.items.iter().map(AsRef::as_ref).chain(shape.members.values());
     let is_nested = inner
         .into_iter()
@@ -132,11 +161,5 @@ fn warn_nested(parameter: &RawParameter, shape: &ValueShape, compiler: &mut Sche
     // The members of an exploded object are query parameters themselves, which may be lists.
     let is_exploded = parameter.style == Style::Form && parameter.explode && shape.is_object();
     let is_plain = is_exploded && !shape.members.values().any(ValueShape::is_object);
-    if is_nested && !has_style && !is_plain {
-        let message = format!(
-            "OpenAPI does not define how nested values of `{}` are serialized in this style: they are read as strings",
-            parameter.name
-        );
-        compiler.warning(parameter.span, message);
-    }
+    is_nested && !has_style && !is_plain
 }

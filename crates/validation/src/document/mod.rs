@@ -13,6 +13,7 @@ mod reader;
 mod routes;
 mod saved_match;
 mod security;
+mod servers;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,17 +21,17 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 
-pub use operation::Operation;
+pub use operation::{CATCH_ALL, Operation};
 pub use routes::{Find, RouteMatch};
 pub use saved_match::SavedMatch;
 pub use security::{SecurityKind, SecurityScheme};
 
-use crate::DocumentOptions;
 use crate::request::{
     self, CheckedBody, ParameterContext, PossibleViolation, RequestParameters, ResponseCheck,
 };
 use crate::schema::{Dialect, Schemas};
 use crate::tree::{Files, Located, NO_FILES, ReadFile};
+use crate::{DocumentOptions, ServerPaths, UnknownPaths};
 use compile::{compile_operations, compile_responses, schema_locations};
 use reader::DocumentReader;
 
@@ -40,14 +41,19 @@ pub struct ApiDocument {
     by_id: HashMap<String, usize>,
     routes: routes::Routes,
     security_schemes: Vec<SecurityScheme>,
+    /// The paths of the servers, without a slash at the end. The longest one first.
+    server_paths: Vec<String>,
+    /// The index of the operation for all other paths.
+    catch_all: Option<usize>,
     options: DocumentOptions,
     json: Arc<serde_json::Value>,
 }
 
 impl ApiDocument {
-    /// Compiles an OpenAPI 3.0 or 3.1 document in YAML or JSON that is contained in one file.
+    /// Compiles an OpenAPI 3.0, 3.1 or 3.2 document in YAML or JSON that is contained in one file.
     ///
-    /// Returns `None` if the document has errors. All errors and warnings are added to `diagnostics`.
+    /// Returns `None` if the document has errors. Parts that cannot be used are errors only with
+    /// [`Unsupported::Reject`](crate::Unsupported::Reject). All errors and warnings are added to `diagnostics`.
     pub fn load(
         source: &Arc<Source>,
         options: &DocumentOptions,
@@ -98,8 +104,9 @@ impl ApiDocument {
         // Reading continues with an unsupported version, so that all mistakes are reported at once.
         let dialect = dialect(source, root, diagnostics)?;
         let checks_responses = options.checks_responses;
-        let mut reader = DocumentReader::new(files, root, checks_responses, diagnostics);
+        let mut reader = DocumentReader::new(files, root, options, diagnostics);
         let security_schemes = reader.security_schemes();
+        let server_paths = reader.server_paths();
         let mut declared = reader.operations();
         let security = reader.requirements(&Located::root(root));
         let routes = routes::Routes::build(&declared, &mut reader);
@@ -113,9 +120,30 @@ impl ApiDocument {
                 operation.security.clone_from(&security);
             }
         }
+        let catch_all = (options.unknown_paths == UnknownPaths::Forward).then_some(operations.len());
+        operations.extend(catch_all.map(Operation::catch_all));
         let by_id = operations.iter().map(|operation| (operation.id.clone(), operation.index)).collect();
-        let json = requests.document();
-        Some(Self { operations, by_id, routes, security_schemes, options: *options, json })
+        let (options, json) = (*options, requests.document());
+        Some(Self { operations, by_id, routes, security_schemes, server_paths, catch_all, options, json })
+    }
+
+    /// The document of an API without one: all requests belong to the operation [`CATCH_ALL`].
+    pub fn without_declarations(options: &DocumentOptions) -> Self {
+        Self {
+            operations: vec![Operation::catch_all(0)],
+            by_id: HashMap::from([(CATCH_ALL.to_owned(), 0)]),
+            routes: routes::Routes::default(),
+            security_schemes: Vec::new(),
+            server_paths: Vec::new(),
+            catch_all: Some(0),
+            options: *options,
+            json: Arc::default(),
+        }
+    }
+
+    /// The paths of the document's `servers`, such as `/v1`, if any server has one.
+    pub fn server_paths(&self) -> &[String] {
+        &self.server_paths
     }
 
     /// The document with all files that it refers to, for what is not compiled: titles, descriptions, examples. Its
@@ -171,9 +199,31 @@ impl ApiDocument {
     /// Looks up the operation for a method and a path.
     ///
     /// `path` is the path of the request target, still percent-encoded, without the query and without the prefix under
-    /// which the API is mounted. HEAD falls back to the operation of GET.
+    /// which the API is mounted. With [`ServerPaths::Use`] it begins with the path of a server. HEAD falls back to the
+    /// operation of GET.
     pub fn find<'d, 'p>(&'d self, method: &http::Method, path: &'p str) -> Find<'d, 'p> {
-        self.routes.find(&self.operations, method, path)
+        let found = match self.below_server(path) {
+            Some(path) => self.routes.find(&self.operations, method, path),
+            None => Find::NotFound,
+        };
+        let catch_all = self.catch_all.and_then(|index| self.operations.get(index));
+        match (found, catch_all) {
+            (Find::NotFound, Some(operation)) => {
+                let within = self.below_server(path).unwrap_or(path);
+                let lenient_match = self.routes.lenient_match(&self.operations, method, within);
+                Find::Found(RouteMatch { operation, path: smallvec::SmallVec::new(), lenient_match })
+            }
+            (found, _) => found,
+        }
+    }
+
+    /// The path without that of its server.
+    fn below_server<'p>(&self, path: &'p str) -> Option<&'p str> {
+        if self.options.server_paths == ServerPaths::Ignore || self.server_paths.is_empty() {
+            return Some(path);
+        }
+        let below = |server: &String| path.strip_prefix(server.as_str()).filter(|rest| rest.starts_with('/'));
+        self.server_paths.iter().find_map(below)
     }
 
     /// A match that was saved, for the same path. `None` if it is not of this document.
@@ -210,7 +260,7 @@ impl ApiDocument {
     /// Checks the body of a request against what the operation declares.
     ///
     /// A body that the operation does not declare is not checked. A required body that is missing is
-    /// `body.invalid_json` if the operation takes JSON, else `param.missing` without a name.
+    /// `body.missing`.
     pub fn check_body(&self, operation: &Operation, content_type: Option<&str>, bytes: &[u8]) -> CheckedBody {
         match &operation.body {
             Some(rule) => request::check_body(&self.options, rule, content_type, bytes),
@@ -229,7 +279,7 @@ impl fmt::Debug for ApiDocument {
 fn dialect(source: &Arc<Source>, root: &Node, diagnostics: &mut Diagnostics) -> Option<Dialect> {
     let Some(version) = root.get("openapi") else {
         if let Some(version) = root.get("swagger") {
-            let message = "Swagger 2 is not supported, only OpenAPI 3.0 and 3.1";
+            let message = "Swagger 2 is not supported, only OpenAPI 3.0 to 3.2";
             let help = "convert the document to OpenAPI 3".to_owned();
             diagnostics.error(source, version.span, "version", message, help);
             return None;
@@ -243,8 +293,9 @@ fn dialect(source: &Arc<Source>, root: &Node, diagnostics: &mut Diagnostics) -> 
     if is("3.0") {
         return Some(Dialect::OpenApi30);
     }
-    if !is("3.1") {
-        let message = format!("OpenAPI version `{text}` is not supported, only 3.0 and 3.1");
+    // 3.2 has the schemas of 3.1.
+    if !is("3.1") && !is("3.2") {
+        let message = format!("OpenAPI version `{text}` is not supported, only 3.0 to 3.2");
         diagnostics.error(source, version.span, "version", message, "write `openapi: 3.1.0`".to_owned());
     }
     Some(Dialect::OpenApi31)

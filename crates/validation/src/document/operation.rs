@@ -9,6 +9,9 @@ use super::security::SecurityRequirement;
 use crate::path::{PathCharacters, canonical_path};
 use crate::request::{Aliases, BodyRule, ParameterRule, ResponseRule, Style, accepts};
 
+/// The ID of the operation for all paths that the document does not have. Its path is `/*`.
+pub const CATCH_ALL: &str = "*";
+
 /// A method on a path, with its rules.
 pub struct Operation {
     pub(super) index: usize,
@@ -24,9 +27,33 @@ pub struct Operation {
     pub(super) responses: Vec<ResponseRule>,
     /// `None` if neither the operation nor the document has `security`.
     pub(super) security: Option<Vec<SecurityRequirement>>,
+    pub(super) unsupported: usize,
 }
 
 impl Operation {
+    /// The operation for all paths that the document does not have, whatever the method.
+    pub(super) fn catch_all(index: usize) -> Self {
+        Self {
+            index,
+            id: CATCH_ALL.to_owned(),
+            method: Method::GET,
+            path: "/*".to_owned(),
+            // Nothing is there.
+            pointer: "/paths/~1*".to_owned(),
+            parameters: Vec::new(),
+            query_names: Aliases::of(std::iter::empty()),
+            body: None,
+            responses: Vec::new(),
+            security: None,
+            unsupported: 0,
+        }
+    }
+
+    /// Whether this is the operation for all paths that the document does not have.
+    pub fn is_catch_all(&self) -> bool {
+        self.id == CATCH_ALL
+    }
+
     /// The position in [`ApiDocument::operations`](crate::ApiDocument::operations).
     pub fn index(&self) -> usize {
         self.index
@@ -37,7 +64,12 @@ impl Operation {
         &self.id
     }
 
-    /// The method.
+    /// The number of parts of its requests' declarations that cannot be used, and are not checked.
+    pub fn unsupported(&self) -> usize {
+        self.unsupported
+    }
+
+    /// The method; of the operation for all other paths, GET.
     pub fn method(&self) -> &Method {
         &self.method
     }

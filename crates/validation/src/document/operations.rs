@@ -26,8 +26,12 @@ pub(crate) const METHODS: [(&str, Method); 8] = [
     ("trace", Method::TRACE),
 ];
 
-const ROOT_KEYS: [&str; 10] = [
+/// The method of RFC 10008, a key of path items since OpenAPI 3.2.
+const QUERY: &str = "QUERY";
+
+const ROOT_KEYS: [&str; 11] = [
     "openapi",
+    "$self",
     "info",
     "jsonSchemaDialect",
     "servers",
@@ -38,7 +42,7 @@ const ROOT_KEYS: [&str; 10] = [
     "tags",
     "externalDocs",
 ];
-const PATH_KEYS: [&str; 13] = [
+const PATH_KEYS: [&str; 15] = [
     "$ref",
     "summary",
     "description",
@@ -50,6 +54,8 @@ const PATH_KEYS: [&str; 13] = [
     "head",
     "patch",
     "trace",
+    "query",
+    "additionalOperations",
     "servers",
     "parameters",
 ];
@@ -68,6 +74,9 @@ const OPERATION_KEYS: [&str; 12] = [
     "servers",
 ];
 
+/// The maximum length of a chain of path items that refer to each other.
+const MAX_ITEMS: usize = 20;
+
 /// An operation as declared.
 pub(super) struct RawOperation {
     pub(super) id: String,
@@ -82,6 +91,17 @@ pub(super) struct RawOperation {
     pub(super) responses: Vec<RawResponse>,
     /// `None` if the operation inherits the document's `security`.
     pub(super) security: Option<Vec<SecurityRequirement>>,
+    /// The number of its parts that cannot be used.
+    pub(super) unsupported: usize,
+    /// Whether no request can match its path.
+    pub(super) is_unreachable: bool,
+}
+
+/// A path item, with what it means for its operations.
+struct PathKey<'k> {
+    path: &'k str,
+    span: Span,
+    is_unreachable: bool,
 }
 
 impl<'r> DocumentReader<'r> {
@@ -107,69 +127,161 @@ impl<'r> DocumentReader<'r> {
             }
             if !key.name.starts_with('/') {
                 let message = format!("path `{}` must start with `/`", key.name);
-                self.error(key.span, "path", message, Some(format!("write `/{}`", key.name)));
+                let help = Some(format!("write `/{}`", key.name));
+                self.fault(key.span, "path", message, help, "requests for it are not found");
                 continue;
             }
-            let Some(item) = self.resolve(item, "a path item") else { continue };
-            self.path_item(&key.name, key.span, &item, &mut operations);
+            let is_unreachable = self.check_path(&key.name, key.span, &paths);
+            let key = PathKey { path: &key.name, span: key.span, is_unreachable };
+            self.path_item(&key, item, &mut operations);
         }
-        self.duplicate_ids(&operations);
+        self.duplicate_ids(&mut operations);
         operations.into_iter().map(|(operation, _)| operation).collect()
     }
 
+    /// Reports a path that no request can have, and returns whether it is one.
+    fn check_path(&mut self, path: &str, span: Span, paths: &Located<'r>) -> bool {
+        let Some(at) = path.find(['?', '#']) else { return false };
+        let (base, what) = (&path[..at], if path[at..].starts_with('?') { "query" } else { "fragment" });
+        let message = format!("path `{path}` contains a {what}, which is not part of a path");
+        let (consequence, help) = match paths.member(base) {
+            Some(_) => {
+                let help = format!("move its operations to `{base}`, under a method that is not used there");
+                (format!("its operations are never served: requests are checked as those of `{base}`"), help)
+            }
+            None => {
+                let help = format!("write `{base}`, and declare a query under `parameters`");
+                (format!("its operations are never served: requests for `{base}` are not found"), help)
+            }
+        };
+        self.fault(span, "path", message, Some(help), &consequence);
+        true
+    }
+
+    /// Reads the operations of a path item. A `$ref` may stand beside other keys, which come first then (OpenAPI
+    /// 3.0.3: only conflicts are undefined).
     fn path_item(
         &mut self,
-        path: &str,
-        path_span: Span,
-        item: &Located<'r>,
+        key: &PathKey<'_>,
+        item: Located<'r>,
         operations: &mut Vec<(RawOperation, Span)>,
     ) {
-        self.known_keys(item, "a path item", &PATH_KEYS);
-        let shared = self.parameters(item);
-        for (key, operation) in item.members() {
-            let Some((_, method)) = METHODS.iter().find(|(name, _)| *name == key.name) else { continue };
-            if operation.node.as_map().is_none() {
-                let message = format!("an operation must be a mapping, not {}", operation.node.kind_name());
-                self.error(operation.node.span, "wrong-kind", message, None);
+        let before = self.unsupported;
+        let mut items = vec![item];
+        while let Some(target) = items.last().and_then(|item| item.member("$ref")) {
+            if items.len() > MAX_ITEMS {
+                let message = "`$ref` refers back to itself";
+                self.fault(target.node.span, "ref-cycle", message, None, "the path item is incomplete");
+                break;
+            }
+            let Some(next) = self.follow(&target) else { break };
+            items.push(next);
+        }
+        let mut shared: Vec<RawParameter> = Vec::new();
+        for item in &items {
+            if item.node.as_map().is_none() {
+                let message = format!("a path item must be a mapping, not {}", item.node.kind_name());
+                self.fault(item.node.span, "wrong-kind", message, None, "requests for it are not found");
                 continue;
             }
-            self.known_keys(&operation, "an operation", &OPERATION_KEYS);
-            let id =
-                operation.member("operationId").and_then(|id| Some((id.node.scalar_text()?, id.node.span)));
-            let (id, id_span) = id.unwrap_or_else(|| {
-                let derived = format!("{method} {path}");
-                let message = format!("operation has no `operationId`, so its ID is `{derived}`");
-                let help = "add `operationId`, so that the ID does not change with the path".to_owned();
-                self.warning(key.span, "operation-id", message, Some(help));
-                (derived, key.span)
-            });
-            let mut parameters = shared.clone();
-            for own in self.parameters(&operation) {
-                // An operation's parameter replaces the path item's parameter of the same name and location.
-                match parameters.iter_mut().find(|known| known.is_same(&own)) {
-                    Some(known) => *known = own,
-                    None => parameters.push(own),
+            self.known_keys(item, "a path item", &PATH_KEYS);
+            self.own_servers(item);
+            for parameter in self.parameters(item) {
+                if !shared.iter().any(|known| known.is_same(&parameter)) {
+                    shared.push(parameter);
                 }
             }
-            self.check_template(path, path_span, &parameters, key.span);
-            let body = operation.member("requestBody").and_then(|body| self.body(body));
-            self.warn_only = !self.checks_responses;
-            let responses = self.responses(&operation);
-            self.warn_only = false;
-            let security = self.requirements(&operation);
-            let operation = RawOperation {
-                id,
-                method: method.clone(),
-                path: path.to_owned(),
-                pointer: operation.pointer.clone(),
-                path_span,
-                parameters,
-                body,
-                responses,
-                security,
-            };
-            operations.push((operation, id_span));
         }
+        let of_item = self.unsupported - before;
+        let mut methods: HashSet<Method> = HashSet::new();
+        for item in &items {
+            for (method, span, operation) in self.methods(item) {
+                if !methods.insert(method.clone()) {
+                    let message = format!("`{method} {}` is already declared beside the `$ref`", key.path);
+                    self.warning(span, "ref-siblings", message, Some("remove one of the two".to_owned()));
+                    continue;
+                }
+                let before = self.unsupported;
+                let read = self.operation(key, &shared, method, span, operation);
+                let lost = of_item + self.unsupported - before;
+                operations
+                    .extend(read.map(|(read, span)| (RawOperation { unsupported: lost, ..read }, span)));
+            }
+        }
+    }
+
+    /// The operations of a path item, with the spans of their keys.
+    fn methods(&mut self, item: &Located<'r>) -> Vec<(Method, Span, Located<'r>)> {
+        let mut methods = Vec::new();
+        for (key, operation) in item.members() {
+            let known = METHODS.iter().find(|(name, _)| *name == key.name).map(|(_, method)| method.clone());
+            let query = || (key.name == "query").then(|| Method::from_bytes(QUERY.as_bytes()).ok()).flatten();
+            if let Some(method) = known.or_else(query) {
+                methods.push((method, key.span, operation));
+            } else if key.name == "additionalOperations" {
+                for (key, operation) in operation.members() {
+                    match Method::from_bytes(key.name.as_bytes()) {
+                        Ok(method) => methods.push((method, key.span, operation)),
+                        Err(_) => {
+                            let message = format!("`{}` is not a valid method", key.name);
+                            let consequence = "the operation is never served";
+                            self.fault(key.span, "method", message, None, consequence);
+                        }
+                    }
+                }
+            }
+        }
+        methods
+    }
+
+    fn operation(
+        &mut self,
+        key: &PathKey<'_>,
+        shared: &[RawParameter],
+        method: Method,
+        span: Span,
+        operation: Located<'r>,
+    ) -> Option<(RawOperation, Span)> {
+        // OpenAPI defines no `$ref` here, but bundlers and most tools follow it.
+        let operation = self.resolve(operation, "an operation")?;
+        self.known_keys(&operation, "an operation", &OPERATION_KEYS);
+        self.own_servers(&operation);
+        let id = operation.member("operationId").and_then(|id| Some((id.node.scalar_text()?, id.node.span)));
+        let (id, id_span) = id.unwrap_or_else(|| {
+            let derived = derived_id(&method, key.path);
+            let message = format!("operation has no `operationId`, so its ID is `{derived}`");
+            let help = "add `operationId`, so that the ID does not change with the path".to_owned();
+            self.warning(span, "operation-id", message, Some(help));
+            (derived, span)
+        });
+        let mut parameters = shared.to_vec();
+        for own in self.parameters(&operation) {
+            // An operation's parameter replaces the path item's parameter of the same name and location.
+            match parameters.iter_mut().find(|known| known.is_same(&own)) {
+                Some(known) => *known = own,
+                None => parameters.push(own),
+            }
+        }
+        self.check_template(key.path, key.span, &mut parameters, span);
+        let body = operation.member("requestBody").and_then(|body| self.body(body));
+        self.warn_only = !self.checks_responses;
+        let responses = self.responses(&operation);
+        self.warn_only = false;
+        let security = self.requirements(&operation);
+        let read = RawOperation {
+            id,
+            method,
+            path: key.path.to_owned(),
+            pointer: operation.pointer.clone(),
+            path_span: key.span,
+            parameters,
+            body,
+            responses,
+            security,
+            unsupported: 0,
+            is_unreachable: key.is_unreachable,
+        };
+        Some((read, id_span))
     }
 
     /// Checks that the path template and the declared path parameters have the same names.
@@ -177,17 +289,20 @@ impl<'r> DocumentReader<'r> {
         &mut self,
         path: &str,
         path_span: Span,
-        parameters: &[RawParameter],
+        parameters: &mut Vec<RawParameter>,
         operation_span: Span,
     ) {
         let in_template: Vec<&str> = template_names(path).collect();
+        // A fragment or a query was reported as a whole.
+        let in_path = path.split(['?', '#']).next().unwrap_or_default();
         let declared: Vec<_> = parameters.iter().filter(|parameter| parameter.is_in_path()).collect();
         for name in &in_template {
-            if !declared.iter().any(|parameter| parameter.name == *name) {
+            let is_in_path = template_names(in_path).any(|known| known == *name);
+            if is_in_path && !declared.iter().any(|parameter| parameter.name == *name) {
                 let message = format!("path parameter `{name}` of `{path}` is not declared");
                 let help =
                     format!("add `{{ name: {name}, in: path, required: true, schema: … }}` to `parameters`");
-                self.error(operation_span, "path-parameter", message, Some(help));
+                self.fault(operation_span, "path-parameter", message, Some(help), "any value is forwarded");
             }
         }
         for parameter in declared {
@@ -195,32 +310,37 @@ impl<'r> DocumentReader<'r> {
                 let message = format!("path parameter `{}` does not occur in `{path}`", parameter.name);
                 let help = did_you_mean(&parameter.name, in_template.iter().copied())
                     .map(|name| format!("did you mean `{name}`?"));
-                self.error(parameter.span, "path-parameter", message, help);
+                self.fault(parameter.span, "path-parameter", message, help, "the declaration is ignored");
             }
         }
         let unique: HashSet<_> = in_template.iter().collect();
         if unique.len() < in_template.len() {
             let message = format!("`{path}` contains the same parameter twice");
-            self.error(path_span, "path-parameter", message, None);
+            self.fault(path_span, "path-parameter", message, None, "only the first one is checked");
         }
+        parameters
+            .retain(|parameter| !parameter.is_in_path() || in_template.contains(&parameter.name.as_str()));
     }
 
     /// Reports a path that cannot be routed.
     pub(super) fn reject_path(&mut self, operation: &RawOperation, problem: &str) {
         let message = format!("path `{}` cannot be routed: {problem}", operation.path);
-        self.error(operation.path_span, "path", message, None);
+        self.fault(operation.path_span, "path", message, None, "the operation is never served");
     }
 
-    fn duplicate_ids(&mut self, operations: &[(RawOperation, Span)]) {
-        let mut seen: HashMap<&str, &RawOperation> = HashMap::new();
+    /// Gives an operation whose ID is already used the ID of an operation without one.
+    fn duplicate_ids(&mut self, operations: &mut [(RawOperation, Span)]) {
+        let mut seen: HashMap<String, (Method, String)> = HashMap::new();
         for (operation, span) in operations {
-            if let Some(first) = seen.insert(&operation.id, operation) {
-                let message = format!(
-                    "duplicate `operationId` `{}`, already used by `{} {}`",
-                    operation.id, first.method, first.path
-                );
-                self.error(*span, "operation-id", message, Some("choose a unique ID".to_owned()));
+            if let Some((method, path)) = seen.get(&operation.id) {
+                let message =
+                    format!("duplicate `operationId` `{}`, already used by `{method} {path}`", operation.id);
+                operation.id = derived_id(&operation.method, &operation.path);
+                let consequence = format!("its ID is `{}`", operation.id);
+                let help = Some("choose a unique ID".to_owned());
+                self.fault(*span, "operation-id", message, help, &consequence);
             }
+            seen.insert(operation.id.clone(), (operation.method.clone(), operation.path.clone()));
         }
     }
 
@@ -239,4 +359,9 @@ impl<'r> DocumentReader<'r> {
             }
         }
     }
+}
+
+/// The ID of an operation without one.
+fn derived_id(method: &Method, path: &str) -> String {
+    format!("{method} {path}")
 }

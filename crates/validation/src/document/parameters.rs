@@ -31,6 +31,9 @@ const LOCATIONS: [(&str, Location); 4] = [
     ("cookie", Location::Cookie),
 ];
 
+/// What becomes of a parameter that cannot be read.
+const UNCHECKED: &str = "the parameter is not checked";
+
 /// A parameter as declared. Its schema is still a pointer.
 #[derive(Debug, Clone)]
 pub(super) struct RawParameter {
@@ -67,7 +70,7 @@ impl<'r> DocumentReader<'r> {
         let Some(list) = owner.member("parameters") else { return Vec::new() };
         if list.node.as_seq().is_none() {
             let message = format!("`parameters` must be a list, not {}", list.node.kind_name());
-            self.error(list.node.span, "wrong-kind", message, None);
+            self.fault(list.node.span, "wrong-kind", message, None, "no parameter is checked");
         }
         let mut parameters: Vec<RawParameter> = Vec::new();
         for item in list.items() {
@@ -76,12 +79,8 @@ impl<'r> DocumentReader<'r> {
             if parameters.iter().any(|known| known.is_same(&parameter)) {
                 let message =
                     format!("duplicate {} parameter `{}`", parameter.location.as_str(), parameter.name);
-                self.error(
-                    parameter.span,
-                    "parameter",
-                    message,
-                    Some("remove one of the two declarations".to_owned()),
-                );
+                let help = "remove one of the two declarations".to_owned();
+                self.fault(parameter.span, "parameter", message, Some(help), "only the first one is checked");
                 continue;
             }
             parameters.push(parameter);
@@ -110,6 +109,10 @@ impl<'r> DocumentReader<'r> {
             required = true;
         }
         let allow_empty = self.boolean(located, "allowEmptyValue").unwrap_or(false);
+        if let Some(member) = located.member("allowEmptyValue").filter(|_| location != Location::Query) {
+            let message = format!("`allowEmptyValue` has no effect in a {} parameter", location.as_str());
+            self.warning(member.node.span, "no-effect", message, None);
+        }
         let (style, schema) = self.parameter_schema(located, &name, span, location);
         let explode = self.boolean(located, "explode").unwrap_or(style == Style::Form);
         Some(RawParameter { name, location, required, style, explode, allow_empty, schema, span })
@@ -126,6 +129,12 @@ impl<'r> DocumentReader<'r> {
         self.known_keys(located, "a parameter", &KEYS);
         let default = Style::default_for(location);
         if let Some(content) = located.member("content") {
+            for key in ["schema", "style", "explode"] {
+                if let Some(member) = located.member(key) {
+                    let message = format!("`{key}` of parameter `{name}` has no effect beside `content`");
+                    self.warning(member.node.span, "no-effect", message, None);
+                }
+            }
             return self.parameter_content(&content, name);
         }
         let mut style = default;
@@ -136,19 +145,17 @@ impl<'r> DocumentReader<'r> {
                 None => {
                     let styles = Style::names(location).collect::<Vec<_>>().join(", ");
                     let message = format!("unknown style `{text}` for a {} parameter", location.as_str());
-                    self.error(
-                        declared.node.span,
-                        "parameter",
-                        message,
-                        Some(format!("use one of: {styles}")),
-                    );
+                    let help = Some(format!("use one of: {styles}"));
+                    self.fault(declared.node.span, "parameter", message, help, UNCHECKED);
+                    return (Style::Text, None);
                 }
             }
         }
         let schema = located.member("schema");
         if schema.is_none() {
             let message = format!("missing key `schema` in parameter `{name}`");
-            self.error(span, "missing-key", message, Some("add `schema: { type: string }`".to_owned()));
+            let help = "add `schema: { type: string }`".to_owned();
+            self.fault(span, "missing-key", message, Some(help), UNCHECKED);
         }
         (style, schema.map(|schema| schema.pointer))
     }
@@ -158,7 +165,7 @@ impl<'r> DocumentReader<'r> {
         let mut media_types = content.members();
         let (Some((key, media_type)), None) = (media_types.next(), media_types.next()) else {
             let message = format!("`content` of parameter `{name}` must contain exactly one media type");
-            self.error(content.node.span, "parameter", message, None);
+            self.fault(content.node.span, "parameter", message, None, UNCHECKED);
             return (Style::Text, None);
         };
         let style = match MediaKind::of(&key.name.to_ascii_lowercase()) {
@@ -169,6 +176,7 @@ impl<'r> DocumentReader<'r> {
                     "media type `{}` is not supported in a parameter: `{name}` is not checked",
                     key.name
                 );
+                self.unsupported += 1;
                 self.warning(key.span, "unsupported", message, None);
                 return (Style::Text, None);
             }
@@ -186,25 +194,22 @@ impl<'r> DocumentReader<'r> {
                     None => "use one of: path, query, header, cookie".to_owned(),
                 },
             };
-            self.error(span, "parameter", format!("unknown parameter location `{text}`"), Some(help));
+            let message = format!("unknown parameter location `{text}`");
+            self.fault(span, "parameter", message, Some(help), UNCHECKED);
         }
         known
     }
 
     fn required_text(&mut self, located: &Located<'r>, name: &str) -> Option<(String, Span)> {
         let Some(member) = located.member(name) else {
-            self.error(
-                located.node.span,
-                "missing-key",
-                format!("missing key `{name}` in a parameter"),
-                None,
-            );
+            let message = format!("missing key `{name}` in a parameter");
+            self.fault(located.node.span, "missing-key", message, None, UNCHECKED);
             return None;
         };
         let text = member.node.scalar_text();
         if text.is_none() {
             let message = format!("`{name}` must be a string, not {}", member.node.kind_name());
-            self.error(member.node.span, "wrong-kind", message, None);
+            self.fault(member.node.span, "wrong-kind", message, None, UNCHECKED);
         }
         Some((text?, member.node.span))
     }

@@ -102,29 +102,36 @@ struct SegmentPattern {
 /// The operations of one path.
 #[derive(Debug, Default)]
 struct PathMethods {
-    /// The operation's index, by position in `METHODS`.
-    operations: [Option<usize>; METHODS.len()],
+    /// The operations' indices. Methods that every document may use come first, in the order of `METHODS`.
+    operations: Vec<(Method, usize)>,
     allow: String,
 }
-
-const GET: usize = 0;
-const HEAD: usize = 5;
 
 impl PathMethods {
     /// HEAD falls back to GET (RFC 9110, section 9.3.2).
     fn operation(&self, method: &Method) -> Option<usize> {
-        let position = METHODS.iter().position(|(_, known)| known == method)?;
-        self.operations[position].or_else(|| (position == HEAD).then(|| self.operations[GET]).flatten())
+        let find = |method: &Method| self.operations.iter().find(|(known, _)| known == method);
+        let found = find(method).or_else(|| if method == Method::HEAD { find(&Method::GET) } else { None });
+        found.map(|(_, index)| *index)
+    }
+
+    /// Adds an operation, and returns the one that it replaces.
+    fn insert(&mut self, method: &Method, index: usize) -> Option<usize> {
+        let rank = |method: &Method| METHODS.iter().position(|(_, known)| known == method);
+        let rank = |method: &Method| rank(method).unwrap_or(METHODS.len());
+        if let Some((_, known)) = self.operations.iter().find(|(known, _)| known == method) {
+            return Some(*known);
+        }
+        let after = self.operations.partition_point(|(known, _)| rank(known) <= rank(method));
+        self.operations.insert(after, (method.clone(), index));
+        self.update_allow();
+        None
     }
 
     fn update_allow(&mut self) {
-        let mut names: Vec<&str> = Vec::new();
-        for (position, (_, method)) in METHODS.iter().enumerate() {
-            if self.operations[position].is_some() {
-                names.push(method.as_str());
-            }
-        }
-        if self.operations[GET].is_some() && self.operations[HEAD].is_none() {
+        let has = |method: &Method| self.operations.iter().any(|(known, _)| known == method);
+        let mut names: Vec<&str> = self.operations.iter().map(|(method, _)| method.as_str()).collect();
+        if has(&Method::GET) && !has(&Method::HEAD) {
             names.insert(1, "HEAD");
         }
         self.allow = names.join(", ");
@@ -136,9 +143,9 @@ impl Routes {
     pub(super) fn build(operations: &[RawOperation], reader: &mut DocumentReader<'_>) -> Self {
         let mut root = Routes::default();
         for (index, operation) in operations.iter().enumerate() {
-            let Some(position) = METHODS.iter().position(|(_, method)| *method == operation.method) else {
+            if operation.is_unreachable {
                 continue;
-            };
+            }
             let mut node = &mut root;
             let mut is_valid = true;
             for segment in segments(&operation.path) {
@@ -156,11 +163,11 @@ impl Routes {
                 continue;
             }
             let methods = node.methods.get_or_insert_default();
-            let before = methods.operations[position].replace(index).and_then(|index| operations.get(index));
-            if let Some(first) = before {
+            if let Some(first) =
+                methods.insert(&operation.method, index).and_then(|first| operations.get(first))
+            {
                 reader.reject_path(operation, &format!("`{}` matches the same requests", first.path));
             }
-            methods.update_allow();
         }
         root
     }
@@ -208,6 +215,16 @@ impl Routes {
             Some(operation) => Find::Found(RouteMatch { operation, path: captured.texts, lenient_match }),
             None => Find::MethodNotAllowed { allow: &methods.allow },
         }
+    }
+
+    /// The operation that the most lenient server would run for a path that matches none.
+    pub(super) fn lenient_match<'d>(
+        &self,
+        operations: &'d [Operation],
+        method: &Method,
+        path: &str,
+    ) -> Option<&'d Operation> {
+        operations.get(self.walk_leniently(path.strip_prefix('/')?, method)?)
     }
 
     /// Matches one segment and descends. The depth is bounded by the longest path of the document, and each node is

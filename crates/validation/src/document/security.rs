@@ -46,7 +46,13 @@ impl<'r> DocumentReader<'r> {
                 None => {
                     let message = format!("security scheme `{}` has an unknown or incomplete type", key.name);
                     let help = "use one of: http (with `scheme`), apiKey (with `in` and `name`), oauth2, openIdConnect, mutualTLS".to_owned();
-                    self.error(key.span, "security", message, Some(help));
+                    self.fault(
+                        key.span,
+                        "security",
+                        message,
+                        Some(help),
+                        "it is not compared with the configuration",
+                    );
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::query_pairs::MAX_FIELDS;
 use super::results::{BodyProblem, CheckedBody};
 use super::style::PartEncoding;
 use super::style_decode::DecodeError;
+use super::text::scalar;
 use super::violations::{Subject, Violations};
 use super::{excerpt, form, multipart};
 use crate::DocumentOptions;
@@ -34,8 +35,10 @@ pub(crate) struct MediaTypeRule {
     pub(crate) kind: MediaKind,
     /// `None` if the body is not validated.
     pub(crate) schema: Option<Arc<Schema>>,
-    /// How the strings of a form are parsed.
+    /// How the strings of a form or a text are parsed.
     pub(crate) shape: ValueShape,
+    /// Other ways to read the same text.
+    pub(crate) alternatives: Vec<ValueShape>,
     /// The names of a form, to detect names that servers read as one of these.
     pub(crate) names: Aliases,
     pub(crate) encodings: Vec<PartEncoding>,
@@ -47,7 +50,7 @@ pub(crate) fn check_body(
     content_type: Option<&str>,
     bytes: &[u8],
 ) -> CheckedBody {
-    if bytes.is_empty() {
+    if bytes.is_empty() && !rule.is_empty_form(content_type) {
         return absent_body(rule);
     }
     let media_type = match rule.media_type(content_type) {
@@ -57,13 +60,24 @@ pub(crate) fn check_body(
     let Some(media_type) = media_type else {
         return CheckedBody::Checked { value: None, violations: Vec::new() };
     };
-    let value = match media_type.read(content_type, bytes, options.max_depth) {
+    let mut value = match media_type.read(&media_type.shape, content_type, bytes, options.max_depth) {
         Ok(Some(value)) => value,
         Ok(None) => return CheckedBody::Checked { value: None, violations: Vec::new() },
         Err(unread) => return unread,
     };
     let mut violations = Violations::default();
-    if let Some(schema) = &media_type.schema {
+    if let Some(schema) = &media_type.schema
+        && !schema.is_valid(&value)
+    {
+        for shape in &media_type.alternatives {
+            if let Ok(Some(other)) = media_type.read(shape, content_type, bytes, options.max_depth) {
+                value = better_reading(schema, value, other);
+            }
+        }
+        if bytes.is_empty() && !rule.required && !schema.is_valid(&value) {
+            // An optional form without fields is absent.
+            return CheckedBody::Checked { value: None, violations: Vec::new() };
+        }
         validate(schema, &value, Subject::Body, &mut violations);
     }
     CheckedBody::Checked { value: Some(value), violations: violations.finish(options.max_violations) }
@@ -73,12 +87,13 @@ impl MediaTypeRule {
     /// Parses the body; `None` if bodies of this type are not parsed. `max_depth` limits the nesting of JSON.
     fn read(
         &self,
+        shape: &ValueShape,
         content_type: Option<&str>,
         bytes: &[u8],
         max_depth: usize,
     ) -> Result<Option<Value>, CheckedBody> {
         let unreadable = |cause: &str| rejected(Condition::BodyUnreadable, cause.to_owned());
-        let form = form::FormRule { shape: &self.shape, names: &self.names, encodings: &self.encodings };
+        let form = form::FormRule { shape, names: &self.names, encodings: &self.encodings };
         let text = || std::str::from_utf8(bytes).map_err(|_| unreadable("the body is not UTF-8"));
         Ok(Some(match self.kind {
             MediaKind::Other => return Ok(None),
@@ -90,7 +105,7 @@ impl MediaTypeRule {
             })?,
             // Without a schema, the value is not needed.
             _ if self.schema.is_none() => return Ok(None),
-            MediaKind::Text => Value::String(text()?.to_owned()),
+            MediaKind::Text => scalar(text()?, shape.types),
             MediaKind::Form => {
                 form_content_type(content_type)?;
                 form.urlencoded(text()?).map_err(|fault| fault.into_checked_body())?
@@ -102,6 +117,36 @@ impl MediaTypeRule {
             }
         }))
     }
+}
+
+/// The most members that are tried in another reading.
+const MAX_TRIALS: usize = 64;
+
+/// The value, with those members of another reading that have fewer errors.
+fn better_reading(schema: &Schema, value: Value, other: Value) -> Value {
+    if schema.is_valid(&value) || !schema.within_budget(&value) {
+        return value;
+    }
+    if schema.is_valid(&other) {
+        return other;
+    }
+    let (Value::Object(mut members), Value::Object(others)) = (value.clone(), other) else { return value };
+    let mut best = schema.errors(&value).count();
+    let differs = |(name, other): &(String, Value)| members.get(name) != Some(other);
+    let trials: Vec<(String, Value)> = others.into_iter().filter(differs).take(MAX_TRIALS).collect();
+    for (name, other) in trials {
+        let Some(before) = members.insert(name.clone(), other) else { continue };
+        let trial = Value::Object(members);
+        let count = schema.errors(&trial).count();
+        let Value::Object(back) = trial else { return value };
+        members = back;
+        if count < best {
+            best = count;
+        } else {
+            members.insert(name, before);
+        }
+    }
+    Value::Object(members)
 }
 
 /// Parses the Content-Type of a form. Servers parse no form without one, Tomcat none that is not in lower case, and
@@ -133,6 +178,9 @@ impl form::FormError {
                 (Condition::ParamFormatOther, String::new(), raw, Some(Limit::Text(rule.to_owned())))
             }
             form::FormError::Ambiguous(name) => (Condition::ParamUnknown, name, String::new(), None),
+            form::FormError::MediaType { name, given, declared } => {
+                (Condition::ParamFormatOther, name, given, Some(Limit::Text(declared)))
+            }
             form::FormError::TooMany => {
                 let limit = i64::try_from(MAX_FIELDS).ok().map(Limit::Int);
                 (Condition::ParamCountMax, String::new(), String::new(), limit)
@@ -149,26 +197,19 @@ impl form::FormError {
 
 /// The result for an empty body, whatever its Content-Type.
 fn absent_body(rule: &BodyRule) -> CheckedBody {
-    let expects_json = rule.media_types.iter().any(|media_type| media_type.kind == MediaKind::Json);
-    match (rule.required, expects_json) {
-        (false, _) => CheckedBody::Checked { value: None, violations: Vec::new() },
-        (true, true) => rejected(Condition::BodyInvalidJson, "the body is empty".to_owned()),
-        (true, false) => {
-            let violation = Violation {
-                condition: Condition::ParamMissing,
-                location: Location::Body,
-                param: String::new(),
-                pointer: String::new(),
-                value: None,
-                limit: None,
-                allowed: Vec::new(),
-            };
-            CheckedBody::Checked { value: None, violations: vec![violation] }
-        }
+    match rule.required {
+        false => CheckedBody::Checked { value: None, violations: Vec::new() },
+        true => rejected(Condition::BodyMissing, "the body is empty".to_owned()),
     }
 }
 
 impl BodyRule {
+    /// Whether a body without bytes is a form without fields: `{}`.
+    fn is_empty_form(&self, content_type: Option<&str>) -> bool {
+        let is_form = |media_type: &MediaTypeRule| media_type.kind == MediaKind::Form;
+        content_type.is_some() && self.media_type(content_type).is_ok_and(|found| found.is_some_and(is_form))
+    }
+
     /// The declared media type for a Content-Type: the same type, else its range, else `*/*`. `Ok(None)` if none is
     /// declared. The error is the cause of the rejection.
     fn media_type(&self, content_type: Option<&str>) -> Result<Option<&MediaTypeRule>, String> {

@@ -11,7 +11,7 @@ use super::query_pairs::{MAX_FIELDS, Pairs, base};
 use super::style::{PartEncoding, Style};
 use super::style_decode::{DecodeError, DeepObject, StyleDecoder, is_bracketed, json_or_text, member};
 use super::text::{decode_form, scalar};
-use crate::media_type::MediaKind;
+use crate::media_type::{MediaKind, essence};
 use crate::schema::{Types, ValueShape};
 
 /// What the document declares of a form.
@@ -26,6 +26,12 @@ pub(super) enum FormError {
     DecodeError(DecodeError),
     /// Some server reads this name as a declared one, or it cannot be decoded.
     Ambiguous(String),
+    /// A part has another media type than declared.
+    MediaType {
+        name: String,
+        given: String,
+        declared: String,
+    },
     /// The form has more fields than servers read.
     TooMany,
     Unreadable(&'static str),
@@ -111,6 +117,16 @@ impl FormRule<'_> {
                 }
             }
             let encoding = encodings.iter().find(|encoding| encoding.name == name);
+            if let Some((given, encoding)) = part.content_type.zip(encoding)
+                && !encoding.allows(given)
+            {
+                let declared = encoding.content_types.join(", ");
+                return Err(FormError::MediaType {
+                    name: name.to_owned(),
+                    given: given.to_owned(),
+                    declared,
+                });
+            }
             let element = if of.is_list() { of.items.as_deref().unwrap_or(of) } else { of };
             let value = part_value(part, of, element, encoding);
             match members.get_mut(name) {
@@ -142,6 +158,17 @@ impl FormRule<'_> {
         let of = self.shape.members.get(base(name)).filter(|of| has_parts(of));
         let path = &name[base(name).len()..];
         of.and(Some(path)).filter(|path| is_bracketed(path))
+    }
+}
+
+impl PartEncoding {
+    /// Whether a part may have this Content-Type.
+    fn allows(&self, content_type: &str) -> bool {
+        let given = essence(content_type).to_ascii_lowercase();
+        let kind = given.split('/').next().unwrap_or_default();
+        let covers =
+            |range: &String| *range == given || range == "*/*" || range.strip_suffix("/*") == Some(kind);
+        self.content_types.is_empty() || self.content_types.iter().any(covers)
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct ParameterRule {
     pub(crate) explode: bool,
     pub(crate) allow_empty: bool,
     pub(crate) shape: ValueShape,
+    /// Other ways to read the same text.
+    pub(crate) alternatives: Vec<ValueShape>,
     /// `None` if the parameter is not validated.
     pub(crate) schema: Option<Arc<Schema>>,
 }
@@ -141,7 +143,7 @@ fn check(
         limit,
         allowed: Vec::new(),
     };
-    let value = match rule.read(request) {
+    let value = match rule.read(request, &rule.shape) {
         Ok(value) => value,
         Err(DecodeError { raw, rule }) => {
             let limit = Limit::Text(rule.to_owned());
@@ -150,7 +152,7 @@ fn check(
             return;
         }
     };
-    let Some(value) = value else {
+    let Some(mut value) = value else {
         if rule.required {
             violations.push(whole(rank), single(Condition::ParamMissing, None, None));
         }
@@ -159,8 +161,14 @@ fn check(
     if rule.allow_empty && rule.is_empty(request) {
         return;
     }
-    if let Some(schema) = &rule.schema {
-        validate(schema, &value, subject, violations);
+    if let Some(schema) = &rule.schema
+        && !schema.is_valid(&value)
+    {
+        let read = |shape| rule.read(request, shape).ok().flatten().filter(|other| schema.is_valid(other));
+        match rule.alternatives.iter().find_map(read) {
+            Some(other) => value = other,
+            None => validate(schema, &value, subject, violations),
+        }
     }
     // Rules are sorted by location: the first value of a name stays.
     checked.values.entry(rule.name.as_str()).or_insert(value);
@@ -172,10 +180,10 @@ impl ParameterRule {
     }
 
     /// The value of the parameter; `None` if it is absent.
-    fn read(&self, request: &ParsedRequest<'_, '_>) -> DecodedValue {
+    fn read(&self, request: &ParsedRequest<'_, '_>, shape: &ValueShape) -> DecodedValue {
         match self.location {
             Location::Path => match (request.raw_path_parameter)(&self.name) {
-                Some(raw) => self.decoder().in_path(raw, &self.name, &self.shape),
+                Some(raw) => self.decoder().in_path(raw, &self.name, shape),
                 None => Ok(None),
             },
             Location::Query => {
@@ -185,14 +193,14 @@ impl ParameterRule {
                 {
                     return Err(DecodeError::repeated(first));
                 }
-                self.decoder().in_pairs(&request.query, &self.name, &self.shape, decode_form)
+                self.decoder().in_pairs(&request.query, &self.name, shape, decode_form)
             }
             Location::Header => {
                 let lines = request.headers.get_all(self.name.as_str()).iter().map(text_of);
                 let lines: Vec<Cow<'_, str>> = lines.collect();
-                Ok(self.decoder().in_headers(&lines, &self.shape))
+                Ok(self.decoder().in_headers(&lines, shape))
             }
-            Location::Cookie => self.decoder().in_pairs(&request.cookies, &self.name, &self.shape, decode),
+            Location::Cookie => self.decoder().in_pairs(&request.cookies, &self.name, shape, decode),
             Location::Body => Ok(None),
         }
     }

@@ -1,4 +1,5 @@
 //! The violations that requests of one operation can have, each with the keyword of the document that it breaks.
+//! Long because it is one walk over every keyword of JSON Schema.
 //!
 //! For documentation and tests. The keywords map to conditions as in `keyword.rs`, and each violation has a value that
 //! breaks its keyword. Parts of schemas that are nested deeply, or that refer to themselves, are listed once.

@@ -31,7 +31,7 @@ pub enum CheckedBody {
 /// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyProblem {
-    /// One of `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`, `body.unreadable`.
+    /// One of `body.missing`, `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`, `body.unreadable`.
     pub condition: Condition,
     /// The cause for the log: positions and names, but no values from the body.
     pub cause: String,

@@ -65,4 +65,6 @@ pub(crate) struct PartEncoding {
     pub(crate) style: Option<Style>,
     pub(crate) explode: Option<bool>,
     pub(crate) is_json: bool,
+    /// The media types that a part may have, in lower case: `image/png`, `image/*`. Empty if any.
+    pub(crate) content_types: Vec<String>,
 }

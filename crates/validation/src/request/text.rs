@@ -56,7 +56,10 @@ pub(super) fn scalar(text: &str, types: Types) -> Value {
         "false" if types.contains(Types::BOOLEAN) => Some(Value::Bool(false)),
         _ => None,
     };
-    number().or_else(boolean).unwrap_or_else(|| Value::String(text.to_owned()))
+    let is_null =
+        types.contains(Types::NULL) && !types.contains(Types::STRING) && matches!(text, "" | "null");
+    let null = || is_null.then_some(Value::Null);
+    number().or_else(boolean).or_else(null).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// Parses a JSON integer: no plus sign, no leading zero, no fraction.

@@ -42,6 +42,25 @@ impl<'d> Declarations<'d> {
         self.operations.iter().flat_map(|operation| operation.all_parameters())
     }
 
+    /// Whether a valid request of some operation may be without a member of `params` or `body`.
+    pub(super) fn is_optional(&self, path: &[String]) -> bool {
+        let [root, rest @ ..] = path else { return false };
+        let is_optional_in = |operation: &&Operation| match (root.as_str(), rest) {
+            ("params", [name]) => {
+                !operation.parameters.iter().any(|parameter| parameter.name == *name && parameter.required)
+            }
+            // Their own members are left to the schema of the parameter, which is rarely an object.
+            ("params", _) => false,
+            _ => operation.body.as_ref().is_none_or(|body| {
+                let may_lack = |schema: &Option<_>| {
+                    schema.as_ref().is_none_or(|schema: &std::sync::Arc<Schema>| !schema.requires(rest))
+                };
+                !body.required || body.media_types.iter().any(|media_type| may_lack(&media_type.schema))
+            }),
+        };
+        self.operations.iter().copied().any(|operation| is_optional_in(&operation))
+    }
+
     /// The declared type of the body.
     pub(super) fn body(&self) -> DeclaredPart<'d> {
         let mut part = DeclaredPart::unknown();

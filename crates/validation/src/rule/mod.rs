@@ -12,6 +12,7 @@ mod kind;
 mod language;
 mod lint;
 mod operators;
+mod optional;
 mod pattern;
 mod prepared;
 mod span;
@@ -44,6 +45,7 @@ pub struct Expression {
     prepared: Vec<Prepared>,
     members: Vec<RuleMember>,
     uses: Uses,
+    unguarded: Vec<String>,
 }
 
 impl Expression {
@@ -81,14 +83,21 @@ impl Expression {
         spans: &mut RuleSpans<'_>,
     ) -> Option<Self> {
         let (mut root, positions) = language::parse(text, spans)?;
+        let unguarded = optional::unguarded(&root, declarations);
         let checked = lint::check(&mut root, &positions, declarations, is_condition, spans)?;
         let lint::CheckedExpression { uses, prepared, members } = checked;
-        Some(Self { text: text.to_owned(), root, prepared, members, uses })
+        Some(Self { text: text.to_owned(), root, prepared, members, uses, unguarded })
     }
 
     /// The text of the expression.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Members of `params` and `body` that it reads although a valid request may be without them, and that it never
+    /// tests with `has`: `params.n`.
+    pub fn unguarded(&self) -> &[String] {
+        &self.unguarded
     }
 
     /// The variables it uses.

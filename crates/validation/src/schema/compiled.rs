@@ -9,6 +9,8 @@ use super::complexity::GrowthFactor;
 use super::declared::Declared;
 use super::inferred_types::{self, ValueStep};
 use super::shape::Types;
+use super::unsatisfiable;
+use crate::tree::join;
 
 /// A compiled schema.
 pub(crate) struct Schema {
@@ -41,6 +43,25 @@ impl Schema {
     /// The types at `path` in a valid value.
     pub(crate) fn types(&self, path: &[ValueStep]) -> Types {
         inferred_types::types(&self.document, &self.pointer, path)
+    }
+
+    /// Whether every valid object has the member at `path`.
+    pub(crate) fn requires(&self, path: &[String]) -> bool {
+        let mut starts = vec![self.pointer.clone()];
+        for name in path {
+            let all: Vec<String> =
+                starts.iter().flat_map(|start| unsatisfiable::parts(&self.document, start)).collect();
+            let schemas = || all.iter().filter_map(|at| Some((at, self.document.pointer(at)?)));
+            let lists = |schema: &Value| {
+                schema["required"].as_array().is_some_and(|all| all.iter().any(|it| it == name))
+            };
+            if !schemas().any(|(_, schema)| lists(schema)) {
+                return false;
+            }
+            let properties = schemas().filter(|(_, schema)| schema["properties"].get(name).is_some());
+            starts = properties.map(|(at, _)| join(&join(at, "properties"), name)).collect();
+        }
+        true
     }
 
     /// The pointer of the schema in the document.

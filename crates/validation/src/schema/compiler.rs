@@ -11,13 +11,14 @@ use super::compiled::Schema;
 use super::complexity::GrowthFactor;
 use super::cost::{Costs, MAX_COST};
 use super::dialect::Dialect;
+use super::losses::Losses;
 use super::options::validator_options;
 use super::rewrite::SchemaSide;
 use super::shape::ValueShape;
 use super::uri::{file_name, fragment};
 use super::walk::SchemaWalk;
 use crate::tree::Files;
-use crate::{DocumentOptions, Formats};
+use crate::{DocumentOptions, Formats, Unsupported};
 
 /// The URI of the document in the registry. Nothing is ever fetched from it.
 const DOCUMENT: &str = "demur:///document";
@@ -28,6 +29,7 @@ pub(crate) struct Schemas<'s> {
     files: &'s Files,
     root: &'s Node,
     options: &'s DocumentOptions,
+    losses: Losses,
 }
 
 /// The pointers of a document's schemas.
@@ -50,17 +52,20 @@ impl<'s> Schemas<'s> {
         diagnostics: &mut Diagnostics,
     ) -> Option<(Self, Option<Self>)> {
         let mut document = root.to_json();
-        let mut walk = SchemaWalk::new(files, root, dialect, options.formats);
-        let mut is_valid =
+        let mut walk = SchemaWalk::new(files, root, dialect, options);
+        let (losses, mut is_valid) =
             walk.check_used(SchemaSide::Requests, &locations.requests, &mut document, diagnostics);
         let responses = locations.responses.as_ref().map(|locations| {
             let mut document = root.to_json();
-            is_valid &= walk.check_used(SchemaSide::Responses, locations, &mut document, diagnostics);
-            document
+            let (losses, is_side_valid) =
+                walk.check_used(SchemaSide::Responses, locations, &mut document, diagnostics);
+            is_valid &= is_side_valid;
+            (document, losses)
         });
         walk.check_unused(&mut document, diagnostics);
-        let schemas = |document| Self { document: Arc::new(document), files, root, options };
-        is_valid.then(|| (schemas(document), responses.map(schemas)))
+        let schemas =
+            |(document, losses)| Self { document: Arc::new(document), files, root, options, losses };
+        is_valid.then(|| (schemas((document, losses)), responses.map(schemas)))
     }
 
     /// The document with its schemas rewritten.
@@ -97,7 +102,14 @@ impl<'s> Schemas<'s> {
             }
         };
         let costs = Costs::new(self.files, self.root);
-        SchemaCompiler { schemas: self, diagnostics, registry, costs, done: HashMap::new() }
+        SchemaCompiler {
+            schemas: self,
+            diagnostics,
+            registry,
+            costs,
+            done: HashMap::new(),
+            unsupported: HashMap::new(),
+        }
     }
 
     /// The URI of a pointer in the registry.
@@ -121,6 +133,7 @@ pub(crate) struct SchemaCompiler<'c> {
     registry: Option<Registry<'c>>,
     costs: Costs<'c>,
     done: HashMap<String, Option<Arc<Schema>>>,
+    unsupported: HashMap<String, usize>,
 }
 
 impl SchemaCompiler<'_> {
@@ -144,7 +157,7 @@ impl SchemaCompiler<'_> {
                 "several branches at `{excess}` refer to the same schemas: refer to each schema once, or move the \
                  shared parts into one schema"
             );
-            self.schemas.files.error(self.diagnostics, span, "schema-cost", message, Some(help));
+            self.fault(span, "schema-cost", message, Some(help));
             return None;
         }
         let registry = self.registry.as_ref()?;
@@ -161,10 +174,37 @@ impl SchemaCompiler<'_> {
             Err(error) => {
                 let span = self.schemas.root.nearest(pointer).span;
                 let message = format!("schema cannot be compiled: {error}");
-                self.schemas.files.error(self.diagnostics, span, "schema", message, None);
+                self.fault(span, "schema", message, None);
                 None
             }
         }
+    }
+
+    /// Reports a schema that cannot be used.
+    fn fault(&mut self, span: Span, check: &'static str, message: String, help: Option<String>) {
+        match self.schemas.options.unsupported {
+            Unsupported::Reject => self.schemas.files.error(self.diagnostics, span, check, message, help),
+            Unsupported::Warn => {
+                let message = format!("{message}: values are not checked against it");
+                self.schemas.files.warning(self.diagnostics, span, check, message, help);
+            }
+        }
+    }
+
+    /// The number of keywords of the schema at `pointer` that are not checked.
+    pub(crate) fn unsupported(&mut self, pointer: &str) -> usize {
+        if let Some(known) = self.unsupported.get(pointer) {
+            return *known;
+        }
+        let is_lost = self.schema(pointer).is_none();
+        let count = self.schemas.losses.count(&self.schemas.document, pointer).max(usize::from(is_lost));
+        self.unsupported.insert(pointer.to_owned(), count);
+        count
+    }
+
+    /// Warns that no value can be read for the schema at `pointer`.
+    pub(crate) fn unread(&mut self, pointer: &str, message: String) {
+        self.warning(self.schemas.root.nearest(pointer).span, message);
     }
 
     pub(crate) fn warning(&mut self, span: Span, message: String) {

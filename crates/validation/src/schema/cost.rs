@@ -116,7 +116,12 @@ impl<'s> Costs<'s> {
             match keyword {
                 "properties" => members.schemas.extend(value.members().map(|(_, member)| member)),
                 "prefixItems" => members.schemas.extend(value.items()),
-                "items" | "additionalProperties" => members.schemas.push(value),
+                // A list, as in draft 4.
+                "items" if value.node.as_seq().is_some() => members.schemas.extend(value.items()),
+                "items" | "additionalItems" | "additionalProperties" => members.schemas.push(value),
+                "dependencies" => {
+                    parts.extend(value.members().map(|(_, member)| one(member, in_place)));
+                }
                 // Several patterns may match one name.
                 "patternProperties" => parts.extend(value.members().map(|(_, member)| one(member, 1))),
                 "dependentSchemas" => parts.extend(value.members().map(|(_, member)| one(member, in_place))),
@@ -124,7 +129,9 @@ impl<'s> Costs<'s> {
                 "contains" | "propertyNames" | "unevaluatedItems" | "unevaluatedProperties" => {
                     parts.push(one(value, 1));
                 }
-                "$ref" => parts.push(CostPart { schemas: self.target(&value), times: in_place }),
+                "$ref" | "$recursiveRef" => {
+                    parts.push(CostPart { schemas: self.target(&value), times: in_place });
+                }
                 "$dynamicRef" => {
                     let mut schemas = self.target(&value);
                     let text = value.node.as_str().unwrap_or_default();

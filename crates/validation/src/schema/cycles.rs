@@ -14,12 +14,14 @@ pub(super) struct SchemaStep {
     pub(super) from: String,
     /// The pointer of the target.
     pub(super) to: String,
+    /// The keyword of the source.
+    pub(super) keyword: String,
     /// The span of the keyword.
     pub(super) span: Span,
 }
 
-/// The source and the span of each edge that closes a cycle.
-pub(super) fn find(steps: &[SchemaStep]) -> Vec<(String, Span)> {
+/// The edges that close a cycle.
+pub(super) fn find(steps: &[SchemaStep]) -> Vec<&SchemaStep> {
     let mut next: HashMap<&str, Vec<&SchemaStep>> = HashMap::new();
     for step in steps {
         next.entry(&step.from).or_default().push(step);
@@ -39,7 +41,7 @@ pub(super) fn find(steps: &[SchemaStep]) -> Vec<(String, Span)> {
                 Some(step) => {
                     *taken += 1;
                     if open.contains(step.to.as_str()) {
-                        cycles.push((pointer.to_owned(), step.span));
+                        cycles.push(*step);
                     } else if !done.contains(step.to.as_str()) {
                         open.insert(&step.to);
                         stack.push((&step.to, 0));

@@ -14,18 +14,15 @@ pub(crate) enum Dialect {
 impl Dialect {
     /// Rewrites a schema object to 2020-12. Its subschemas keep their pointers.
     pub(super) fn normalise(self, schema: &mut Map<String, Value>) {
-        match self {
-            Dialect::OpenApi31 => {}
-            Dialect::OpenApi30 => {
-                if schema.contains_key("$ref") {
-                    schema.retain(|key, _| key == "$ref");
-                    return;
-                }
-                exclusive(schema, "exclusiveMinimum", "minimum");
-                exclusive(schema, "exclusiveMaximum", "maximum");
-                nullable(schema);
-            }
+        if self == Dialect::OpenApi30 && schema.contains_key("$ref") {
+            schema.retain(|key, _| key == "$ref");
+            return;
         }
+        // In 3.1 these are not part of the dialect, but nothing else can be meant.
+        exclusive(schema, "exclusiveMinimum", "minimum");
+        exclusive(schema, "exclusiveMaximum", "maximum");
+        nullable(schema);
+        null_types(schema);
     }
 }
 
@@ -47,6 +44,19 @@ fn exclusive(schema: &mut Map<String, Value>, flag: &str, bound: &str) {
     }
 }
 
+/// Rewrites `type: null` and `type: [string, null]`, with a null where its name is meant.
+fn null_types(schema: &mut Map<String, Value>) {
+    match schema.get_mut("type") {
+        Some(Value::Array(types)) => {
+            types.iter_mut().filter(|name| name.is_null()).for_each(|name| *name = "null".into());
+            let mut seen = std::collections::HashSet::new();
+            types.retain(|name| seen.insert(name.to_string()));
+        }
+        Some(name) if name.is_null() => *name = "null".into(),
+        _ => {}
+    }
+}
+
 /// Rewrites `type: string, nullable: true` to `type: [string, "null"]`. Without `type`, `nullable` has no effect, and
 /// `enum` must list null itself (OpenAPI 3.0.3, clarified by its proposal of 2019-10-31).
 fn nullable(schema: &mut Map<String, Value>) {
@@ -57,17 +67,9 @@ fn nullable(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Removes members from `required` that only the other side sends: `readOnly` in requests, `writeOnly` in responses
-/// (OpenAPI 3.0.3 and 3.1).
-pub(super) fn remove_required(schema: &mut Map<String, Value>, names: &[String]) {
-    if let Some(Value::Array(required)) = schema.get_mut("required") {
-        required.retain(|name| name.as_str().is_none_or(|name| !names.iter().any(|known| known == name)));
-    }
-}
-
 /// Replaces a reference by one to a pointer.
 pub(super) fn set_reference(schema: &mut Map<String, Value>, target: &str) {
-    for name in ["$ref", "$dynamicRef"] {
+    for name in ["$ref", "$dynamicRef", "$recursiveRef"] {
         if schema.remove(name).is_some() {
             schema.insert("$ref".to_owned(), Value::String(format!("#{target}")));
         }
@@ -76,7 +78,7 @@ pub(super) fn set_reference(schema: &mut Map<String, Value>, target: &str) {
 
 /// Removes identifiers, which would change how the rewritten references are resolved.
 pub(super) fn remove_ids(schema: &mut Map<String, Value>) {
-    for name in ["$id", "$anchor", "$dynamicAnchor", "$schema", "$vocabulary"] {
+    for name in ["$id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$schema", "$vocabulary"] {
         if schema.get(name).is_some_and(|value| !value.is_object() || name == "$vocabulary") {
             schema.remove(name);
         }

@@ -78,7 +78,7 @@ impl TypeInference<'_> {
 /// The types that the keywords for the value itself allow.
 fn own_types(schema: &Value) -> Types {
     let mut types = match &schema["type"] {
-        Value::String(name) => named(name),
+        Value::String(name) if Types::from_name(name) != Types::default() => named(name),
         Value::Array(names) => {
             names.iter().filter_map(Value::as_str).map(named).fold(Types::default(), Types::union)
         }

@@ -4,6 +4,7 @@
 //! inlining, recursion is free, and the location of a broken keyword is its pointer in the document.
 //! [`crate::request`] turns errors into violations.
 
+mod access;
 mod compiled;
 mod compiler;
 mod complexity;
@@ -12,16 +13,20 @@ mod cycles;
 mod declared;
 mod dialect;
 mod inferred_types;
+mod keywords;
+mod losses;
+mod meta;
 mod options;
 mod pattern;
 mod rewrite;
 mod shape;
+mod unsatisfiable;
 mod uri;
 mod vocabulary;
 mod walk;
 
 pub(crate) use compiled::Schema;
-pub(crate) use compiler::{SchemaCompiler, SchemaLocations, Schemas};
+pub(crate) use compiler::{SchemaLocations, Schemas};
 pub(crate) use declared::Declared;
 pub(crate) use dialect::Dialect;
 pub(crate) use inferred_types::ValueStep;

@@ -1,13 +1,12 @@
-//! Rewrites schemas to JSON Schema 2020-12, for the side that sends their values.
+//! Rewrites schemas to JSON Schema 2020-12.
 
-use demur_source::{Node, NodeKind};
 use serde_json::Value;
 
 use super::dialect::{self, Dialect};
 use super::pattern;
 use super::uri::{file_name, fragment};
 use crate::Formats;
-use crate::tree::{Files, Located, ReferenceTarget};
+use crate::tree::{Files, Located};
 
 /// Who sends the values of a schema: this decides between `readOnly` and `writeOnly`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,23 +17,26 @@ pub(super) enum SchemaSide {
     Responses,
 }
 
+impl SchemaSide {
+    /// The keyword of members that this side need not send.
+    pub(super) fn flag(self) -> &'static str {
+        match self {
+            SchemaSide::Requests => "readOnly",
+            SchemaSide::Responses => "writeOnly",
+        }
+    }
+}
+
 /// Rewrites the schemas of one document.
 pub(super) struct Rewriter<'w> {
     pub(super) files: &'w Files,
-    pub(super) root: Located<'w>,
     pub(super) dialect: Dialect,
     pub(super) formats: Formats,
 }
 
 impl<'w> Rewriter<'w> {
-    /// Rewrites a schema for one side. `target` is the target of its `$ref`.
-    pub(super) fn rewrite(
-        &self,
-        side: SchemaSide,
-        schema: &Located<'w>,
-        target: Option<&Located<'w>>,
-        document: &mut Value,
-    ) {
+    /// Rewrites a schema. `target` is the target of its `$ref`.
+    pub(super) fn rewrite(&self, schema: &Located<'w>, target: Option<&Located<'w>>, document: &mut Value) {
         let Some(Value::Object(object)) = document.pointer_mut(&schema.pointer) else { return };
         self.dialect.normalise(object);
         match target {
@@ -55,23 +57,5 @@ impl<'w> Rewriter<'w> {
         if self.formats == Formats::Assert {
             dialect::bound_integers(object);
         }
-        let flag = match side {
-            SchemaSide::Requests => "readOnly",
-            SchemaSide::Responses => "writeOnly",
-        };
-        let properties = schema.member("properties");
-        let optional = properties.iter().flat_map(|properties| properties.members());
-        let optional = optional.filter(|(_, property)| self.has_flag(property, flag));
-        let names: Vec<String> = optional.map(|(key, _)| key.name.clone()).collect();
-        dialect::remove_required(object, &names);
-    }
-
-    fn has_flag(&self, property: &Located<'w>, flag: &str) -> bool {
-        let has_flag = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == NodeKind::Bool(true));
-        let target = || match self.files.target(&property.member("$ref")?) {
-            ReferenceTarget::Local(pointer) => self.root.at(&pointer),
-            ReferenceTarget::Unreadable(_) => None,
-        };
-        has_flag(property.node) || target().is_some_and(|target| has_flag(target.node))
     }
 }

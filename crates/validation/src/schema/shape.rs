@@ -117,6 +117,48 @@ impl ValueShape {
         self.types.contains(Types::OBJECT) && !simpler.into_iter().any(|simple| self.types.contains(simple))
     }
 
+    /// Other readings of the same text, for a value that is not valid in the usual one: `5` as a string where a number
+    /// is allowed too, `a` as a list with one element, `null` as null.
+    pub(crate) fn alternatives(&self) -> Vec<ValueShape> {
+        let has = |types: Types| self.types.contains(types);
+        let only = |types: Types| ValueShape { types, ..self.clone() };
+        let mut all = vec![self.with_texts()];
+        if has(Types::STRING) {
+            all.extend(
+                [Types::ARRAY, Types::OBJECT, Types::NULL].into_iter().filter(|other| has(*other)).map(only),
+            );
+        }
+        // Each member in its own way: which of them are replaced is decided one by one.
+        if self.is_object() && self.members.values().any(ValueShape::is_list) {
+            let members = self.members.iter().map(|(name, of)| {
+                let is_either = of.is_list() && of.types.contains(Types::STRING);
+                let of =
+                    if is_either { ValueShape { types: Types::ARRAY, ..of.clone() } } else { of.clone() };
+                (name.clone(), of)
+            });
+            all.push(ValueShape { members: members.collect(), ..self.clone() });
+        }
+        all.retain(|shape| shape != self);
+        all
+    }
+
+    /// The same with strings wherever they are allowed.
+    fn with_texts(&self) -> ValueShape {
+        let part = |of: &ValueShape| Box::new(of.with_texts());
+        ValueShape {
+            types: if self.types.contains(Types::STRING) { Types::STRING } else { self.types },
+            items: self.items.as_deref().map(part),
+            others: self.others.as_deref().map(part),
+            members: self.members.iter().map(|(name, of)| (name.clone(), of.with_texts())).collect(),
+        }
+    }
+
+    /// Whether text can be read as one of the types. Without any type, as a string.
+    pub(crate) fn is_text(&self) -> bool {
+        let types = [Types::STRING, Types::INTEGER, Types::NUMBER, Types::BOOLEAN, Types::NULL];
+        self.types == Types::default() || types.into_iter().any(|text| self.types.contains(text))
+    }
+
     pub(crate) fn is_list(&self) -> bool {
         self.types.contains(Types::ARRAY)
     }

@@ -23,11 +23,13 @@ pub(super) const NAMED: [&str; 5] =
 pub(super) const IN_PLACE: [&str; 8] =
     ["not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas"];
 /// All other keywords of schemas in OpenAPI documents.
-pub(super) const OTHER: [&str; 45] = [
+pub(super) const OTHER: [&str; 47] = [
     "$ref",
     "$id",
     "$dynamicRef",
     "$dynamicAnchor",
+    "$recursiveRef",
+    "$recursiveAnchor",
     "$schema",
     "$comment",
     "$anchor",
