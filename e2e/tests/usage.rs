@@ -44,6 +44,11 @@ fn chunked(head: &str, end: &str) -> MockResponse {
 
 /// Less than was announced, and the connection ends.
 fn cut(head: &str) -> MockResponse {
+    MockResponse::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n{head}\r\nhello")).and_closes()
+}
+
+/// The same of a body that is so short that it is passed on as a whole only: the client gets an error.
+fn short_cut(head: &str) -> MockResponse {
     MockResponse::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n{head}\r\nhello")).and_closes()
 }
 
@@ -86,6 +91,10 @@ fn charges_each_call_by_its_rules() {
         ("strict", cut("X-Used: 7\r\n"), Stays, 7, 1),
         ("strict", cut(""), Stays, 10, 1),
         ("kindtrailer", cut(""), Stays, 10, 1),
+        ("fixed", short_cut(""), Stays, 0, 0),
+        ("head", short_cut("X-Used: 7\r\n"), Stays, 0, 0),
+        ("strict", short_cut("X-Used: 7\r\n"), Stays, 0, 0),
+        ("kindtrailer", short_cut(""), Stays, 0, 0),
         // The client goes away: from the body, or before there is any.
         ("fixed", endless(""), Leaves("hello"), 10, 1),
         ("field", endless("X-Used: 7\r\n"), Leaves("hello"), 7, 1),

@@ -82,10 +82,14 @@ impl Redactor {
     fn stretches(&self, text: &str, presented: &[&str]) -> Vec<Range<usize>> {
         let mut stretches = Vec::new();
         for secret in presented.iter().filter(|secret| secret.len() >= MIN_KEY) {
-            stretches.extend(text.match_indices(secret).map(|(at, _)| at..at + secret.len()));
+            if text.len() >= secret.len() {
+                stretches.extend(text.match_indices(secret).map(|(at, _)| at..at + secret.len()));
+            }
             stretches.extend(cut_off(text, secret));
         }
-        for prefix in &self.prefixes {
+        // Most texts are the gateway's own, and have none.
+        let has_separator = memchr::memchr(b'_', text.as_bytes()).is_some();
+        for prefix in self.prefixes.iter().filter(|_| has_separator) {
             let is_key = |run: usize, ends: bool| run >= KEY_RUN || (ends && run >= MIN_PART);
             stretches.extend(after(text, &format!("{prefix}_"), |char| char.is_ascii_alphanumeric(), is_key));
         }

@@ -31,6 +31,7 @@ struct Exchange {
     version: Version,
     is_head: bool,
     wants_upgrade: bool,
+    accepts_trailers: bool,
     request: BodyDecoder,
     /// The client waits for `100 Continue`.
     waits: bool,
@@ -89,6 +90,7 @@ impl ServerConnection {
             version: head.version,
             is_head: head.method.in_bytes(bytes) == b"HEAD",
             wants_upgrade: head.wants_upgrade,
+            accepts_trailers: head.accepts_trailers,
             request: BodyDecoder::new(head.framing),
             waits: head.expects_continue,
             interim: 0,
@@ -112,6 +114,7 @@ impl ServerConnection {
             version: bad.version.unwrap_or(Version::Http11),
             is_head: bad.method.as_deref() == Some("HEAD"),
             wants_upgrade: false,
+            accepts_trailers: false,
             // Whatever follows is not believed: the request has no end that is known.
             request: BodyDecoder::new(Framing::UntilClose),
             waits: false,
@@ -299,13 +302,15 @@ impl ServerConnection {
         }
     }
 
-    /// Writes the end of the response.
+    /// Writes the end of the response. Trailers are dropped for a client that has not asked for them: it may not expect
+    /// any (RFC 9110, section 6.5.1).
     pub fn write_end<'t>(
         &mut self,
         trailers: impl IntoIterator<Item = (&'t [u8], &'t [u8])>,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        self.encoder()?.end(trailers, out)?;
+        let accepts = matches!(&self.phase, Phase::Exchange(exchange) if exchange.accepts_trailers);
+        self.encoder()?.end(trailers.into_iter().filter(|_| accepts), out)?;
         if let Phase::Exchange(exchange) = &mut self.phase {
             exchange.response = Response::Done;
         }

@@ -355,6 +355,7 @@ proptest! {
             client.write_head("POST", b"/a", length(&request), false, |head| {
                 head.header("host", "a.example");
                 borrowed(&headers).for_each(|(name, value)| head.header(name, value));
+                head.header("te", "trailers");
             }, &mut out).unwrap();
             for data in &request {
                 client.write_data(data, &mut out).unwrap();

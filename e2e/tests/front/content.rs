@@ -60,3 +60,28 @@ fn disconnects_clients_that_do_not_read_the_response() {
     }
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
+
+/// Trailers of requests end at the gateway: nobody has checked them, and some servers read them as headers. Those of
+/// responses reach clients that asked for them (RFC 9110, section 6.5.1), without what only the gateway may set.
+#[test]
+fn trailers_pass_in_one_direction_only() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = "2\r\n[]\r\n0\r\nX-Checksum: 1\r\nDemur-Account: other\r\n\r\n";
+    let upstream = Upstream::always(MockResponse::bytes(format!("{head}{body}")));
+    let shop = serve(&upstream, "", "");
+    for (te, end) in [("", "0\r\n\r\n"), ("TE: trailers\r\n", "0\r\nx-checksum: 1\r\n\r\n")] {
+        let request = format!(
+            "POST /shop/open HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{te}Transfer-Encoding: chunked\r\n\r\n\
+             2\r\n[]\r\n0\r\nX-User-Id: admin\r\n\r\n"
+        );
+        let said = crate::raw::converse(shop.gateway.address(), request.as_bytes());
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.starts_with("HTTP/1.1 200 ") && said.ends_with(end), "{said}");
+        let received = upstream.last();
+        assert_eq!(received.content, b"[]");
+        assert!(
+            received.fields.iter().all(|(name, _)| !name.eq_ignore_ascii_case("x-user-id")),
+            "{received:?}"
+        );
+    }
+}

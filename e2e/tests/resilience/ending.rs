@@ -12,7 +12,7 @@ use super::{TIMEOUT, folder_in_front_of, wait_until};
 
 #[test]
 fn request_in_flight_gets_a_response_at_shutdown() {
-    let answer = MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(700));
+    let answer = MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(1400));
     let upstream = Upstream::always(answer);
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);

@@ -10,13 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin, Problem, Retry, RetryAfter};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::record::{RejectionRecord, ViolationRecord};
 use crate::reject::limit_headers;
 use crate::reject::negotiation::{self, Preferences};
 use crate::reject::rejection::{ErrorTarget, Rejection};
 use crate::reject::responder::ErrorResponder;
+
+/// Room for the headers of an error response, so that the map does not grow.
+const HEADERS: usize = 12;
 
 /// What an error response depends on beside its rejection.
 pub(crate) struct RenderContext<'c> {
@@ -77,6 +80,7 @@ pub(crate) fn render(
     let mut response = Response::new((!body.is_empty()).then(|| body.into()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
+    *headers = HeaderMap::with_capacity(HEADERS);
     negotiation::set_content_headers(contract, variant, headers);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // The body may quote what the client sent, so browsers must not guess its type.

@@ -10,6 +10,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::request::context::RequestContext;
+use crate::request::upstream_headers;
 use crate::response::event_stream::{EventStreamErrors, Redacted, is_event_stream};
 use crate::response::settlement::{BodyEnd, PendingSettlement};
 use crate::response::validation::PeekedBody;
@@ -58,7 +59,13 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match &mut *self {
             ResponseBody::Whole(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
-            ResponseBody::Plain(body) => Pin::new(body).poll_frame(cx),
+            ResponseBody::Plain(body) => {
+                let mut frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Ok(frame)) = &mut frame {
+                    strip_trailers(frame);
+                }
+                Poll::Ready(frame)
+            }
             ResponseBody::Settling(settling) => {
                 let SettlingBody { body, settlement } = &mut **settling;
                 let mut frame = ready!(Pin::new(&mut *body).poll_frame(cx));
@@ -74,6 +81,7 @@ where
                             Some(trailers) => {
                                 settlement.on_trailers(trailers);
                                 settlement.settle(BodyEnd::Complete);
+                                strip_trailers(frame);
                             }
                             None if body.is_end_stream() => settlement.settle(BodyEnd::Complete),
                             None => {}
@@ -104,6 +112,13 @@ where
             ResponseBody::Settling(settling) => settling.body.size_hint(),
             ResponseBody::Stream(_) => SizeHint::default(),
         }
+    }
+}
+
+/// Removes trailers that only the gateway may set.
+fn strip_trailers(frame: &mut Frame<Bytes>) {
+    if let Some(trailers) = frame.trailers_mut() {
+        upstream_headers::strip_hop_by_hop(trailers);
     }
 }
 

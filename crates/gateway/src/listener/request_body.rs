@@ -84,6 +84,8 @@ impl Body for ClientBody {
                 Poll::Ready(Some(Err(BodyError::Slow)))
             }
             Poll::Pending => Poll::Pending,
+            // Trailers are not forwarded: nobody has checked them, and some servers read them as headers.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => {
                 if this.interval.as_ref().is_some_and(|interval| interval.deadline() < Instant::now()) {
                     (this.interval, this.in_interval) = (None, 0);

@@ -178,7 +178,13 @@ where
     fn size_hint(&self) -> SizeHint {
         let held = self.held() as u64;
         if self.is_over {
-            return SizeHint::with_exact(held);
+            let mut hint = SizeHint::with_exact(held);
+            if self.trailers.is_some() {
+                // Only a body without an announced length can have them.
+                hint = SizeHint::new();
+                hint.set_lower(held);
+            }
+            return hint;
         }
         let rest = self.body.size_hint();
         let mut hint = SizeHint::new();

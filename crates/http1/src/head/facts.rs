@@ -70,6 +70,7 @@ pub(super) struct Facts {
     pub(super) expects_continue: bool,
     pub(super) connection: ConnectionOptions,
     pub(super) has_upgrade: bool,
+    pub(super) accepts_trailers: bool,
 }
 
 /// The transfer codings so far.
@@ -123,6 +124,10 @@ impl Facts {
             Some(KnownHeader::TransferEncoding) => self.encoding.get_or_insert_default().take(value)?,
             Some(KnownHeader::Connection) => self.connection.take(value),
             Some(KnownHeader::Upgrade) => self.has_upgrade = true,
+            Some(KnownHeader::Te) => {
+                let mut codings = value.split(|&byte| byte == b',').map(trim);
+                self.accepts_trailers |= codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+            }
             _ => {}
         }
         Ok(HeaderSpan { name: Span::of(name, whole), value: Span::of(value, whole), known })

@@ -34,6 +34,8 @@ pub struct RequestHead {
     pub connection: ConnectionOptions,
     /// Whether another protocol is requested: an `Upgrade` header and the connection option for it.
     pub wants_upgrade: bool,
+    /// Whether trailers of the response are welcome: `TE: trailers` (RFC 9110, section 6.5.1).
+    pub accepts_trailers: bool,
 }
 
 /// A request head that is rejected, with what of it could be read. For choosing how to answer, never for routing.
@@ -160,6 +162,7 @@ fn whole(
         expects_continue: facts.expects_continue && is_current && framing != Framing::None,
         connection: facts.connection,
         wants_upgrade: facts.has_upgrade && facts.connection.upgrade && is_current,
+        accepts_trailers: facts.accepts_trailers,
     })
 }
 

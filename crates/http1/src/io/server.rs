@@ -19,8 +19,9 @@ use super::socket::{ReadError, Socket};
 use super::timer::Timer;
 use crate::{BadRequest, Decoded, Framing, Headers, Limits, ParseError, RequestHead, ServerConnection};
 
-/// Bytes of further requests that are read while one is served. With more, the client waits.
-const PIPELINE_BYTES: usize = 64 * 1024;
+/// Bytes that are read before they are asked for: of a head with what follows it, and of further requests while one is
+/// served. Small, since every connection may hold as many.
+const AHEAD_BYTES: usize = 16 * 1024;
 
 /// Limits of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +150,7 @@ impl ServerStream {
     pub fn poll_first_byte(&self, cx: &mut Context<'_>) -> Poll<bool> {
         let State { socket, read_timer, .. } = &mut *self.0.state.borrow_mut();
         if socket.unread().is_empty() {
-            let has_come = match socket.poll_fill(cx) {
+            let has_come = match socket.poll_fill_up_to(cx, AHEAD_BYTES) {
                 Poll::Ready(read) => matches!(read, Ok(1..)),
                 Poll::Pending => {
                     ready!(read_timer.poll(cx, self.0.limits.idle_timeout));
@@ -241,8 +242,8 @@ impl ServerStream {
     /// that wait in the socket would hide a reset.
     pub(super) fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<()> {
         let State { socket, http, .. } = &mut *self.0.state.borrow_mut();
-        while http.is_request_complete() && !socket.is_ended() && socket.unread().len() < PIPELINE_BYTES {
-            if ready!(socket.poll_fill(cx)).is_err() {
+        while http.is_request_complete() && !socket.is_ended() && socket.unread().len() < AHEAD_BYTES {
+            if ready!(socket.poll_fill_up_to(cx, AHEAD_BYTES)).is_err() {
                 return Poll::Ready(());
             }
         }

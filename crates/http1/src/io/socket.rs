@@ -73,11 +73,18 @@ impl Socket {
 
     /// Reads more. Zero bytes: the peer sends no more.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_fill_up_to(cx, usize::MAX)
+    }
+
+    /// Reads more, so that no more than this many bytes are unread. There must be room for one.
+    pub(crate) fn poll_fill_up_to(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
         if self.is_ended {
             return Poll::Ready(Ok(0));
         }
+        let room = limit.saturating_sub(self.read.len()).max(1);
         with_read_buffer(|buffer| {
-            let mut room = ReadBuf::new(buffer);
+            let room = room.min(buffer.len());
+            let mut room = ReadBuf::new(buffer.get_mut(..room).unwrap_or_default());
             ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut room))?;
             let read = room.filled();
             self.is_ended = read.is_empty();

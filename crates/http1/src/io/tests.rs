@@ -1,10 +1,11 @@
 //! Both sides over real sockets, each against bytes that were written by hand.
+//! Long because each rule needs both ends of a connection.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
 
 use std::time::{Duration, Instant};
 
-use crate::Limits;
+use crate::{Framing, Limits, ParseError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -369,4 +370,53 @@ async fn hands_the_socket_over_when_the_protocol_changes() {
     let mut said = String::new();
     near.read_to_string(&mut said).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 101 ") && said.ends_with("\r\n\r\nsecond"), "{said}");
+}
+
+#[path = "../../tests/cases/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the table is shared with the tests of the parser")]
+mod cases;
+
+/// The types of the crate `http` hold every head that is accepted: none of its headers is lost.
+#[test]
+fn every_accepted_head_fits_the_types() {
+    let mut seen = 0;
+    for (name, bytes, expected) in cases::all() {
+        let mut headers = crate::Headers::new();
+        let parsed = crate::RequestParser::new().parse(&bytes, &Limits::default(), &mut headers);
+        let Ok(Some(head)) = parsed else { continue };
+        let bytes = Bytes::from(bytes);
+        let map = super::maps::header_map(&headers, &bytes);
+        assert_eq!(map.len(), headers.len(), "{name}: {expected:?}");
+        let target = bytes.slice_ref(head.target.in_bytes(&bytes));
+        assert!(http::Uri::from_maybe_shared(target).is_ok(), "{name}");
+        assert!(http::Method::from_bytes(head.method.in_bytes(&bytes)).is_ok(), "{name}");
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen}");
+    for byte in 0..=255u8 {
+        let fits = HeaderValue::from_bytes(&[byte]).is_ok();
+        assert!(fits || !crate::characters::in_value(byte), "{byte}");
+        let fits = http::HeaderName::from_bytes(&[byte]).is_ok();
+        assert!(fits || !crate::characters::is(byte, crate::characters::TOKEN), "{byte}");
+    }
+}
+
+#[tokio::test]
+async fn trailers_reach_only_clients_that_asked_for_them() {
+    for (te, expected) in [("", false), ("TE: trailers\r\n", true), ("TE: gzip, Trailers\r\n", true)] {
+        let (mut near, far) = pair().await;
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{te}Connection: close\r\n\r\n");
+        near.write_all(request.as_bytes()).await.unwrap();
+        let connection = ServerStream::new(far, &[], limits());
+        assert!(matches!(connection.next().await, Incoming::Request(_)));
+        let trailers = HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static("1"))]);
+        let frames = [http_body::Frame::data(Bytes::from_static(b"x")), http_body::Frame::trailers(trailers)];
+        let frames = frames.map(Ok::<_, &str>);
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        assert!(matches!(connection.write(Response::new(body)).await, Ok(After::Closed)));
+        let mut said = String::new();
+        near.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said.contains("0\r\netag: 1\r\n"), expected, "{said}");
+        assert!(said.ends_with("\r\n\r\n"), "{said}");
+    }
 }
