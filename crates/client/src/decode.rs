@@ -277,19 +277,25 @@ pub(crate) fn default_class(status: u16) -> RetryClass {
     }
 }
 
-/// The value of `x-should-retry` or its equivalent.
+/// The value of `x-should-retry` or its equivalent: of the headers that the contract declares, else of the known ones.
 fn should_retry(contract: Option<&Contract>, headers: &HeaderTexts<'_>) -> Option<bool> {
     let families = contract.map_or(&[][..], Contract::limit_headers);
+    let at_once = families.iter().find_map(|family| match family {
+        LimitHeaders::ShouldRetryAtOnce(name) => Some(name.as_str()),
+        _ => None,
+    });
     let declared = families.iter().filter_map(|family| match family {
         LimitHeaders::ShouldRetry(name) => Some(name.as_str()),
-        LimitHeaders::Limits(_) | LimitHeaders::Ietf | LimitHeaders::RetryAfterMillis(_) => None,
-    });
-    let known = ["x-should-retry", "stripe-should-retry"];
-    match declared.chain(known).find_map(|name| headers.first(name))? {
-        "true" => Some(true),
-        "false" => Some(false),
         _ => None,
+    });
+    let known = ["x-should-retry", "stripe-should-retry"].into_iter().filter(|name| at_once != Some(*name));
+    match declared.chain(known).find_map(|name| headers.first(name)) {
+        Some("true") => return Some(true),
+        Some("false") => return Some(false),
+        Some(_) | None => {}
     }
+    // `false` may only mean that there is a delay, which this client waits for.
+    at_once.and_then(|name| headers.first(name)).filter(|value| *value == "true").map(|_| true)
 }
 
 #[cfg(test)]

@@ -35,7 +35,10 @@ pub(crate) fn requested_delay(
 ) -> Option<Duration> {
     let declared = families(contract).iter().filter_map(|family| match family {
         LimitHeaders::RetryAfterMillis(name) => Some(name.as_str()),
-        LimitHeaders::Limits(_) | LimitHeaders::Ietf | LimitHeaders::ShouldRetry(_) => None,
+        LimitHeaders::Limits(_)
+        | LimitHeaders::Ietf
+        | LimitHeaders::ShouldRetry(_)
+        | LimitHeaders::ShouldRetryAtOnce(_) => None,
     });
     if let Some(delay) = declared.chain(MILLIS).find_map(|name| seconds(headers.first(name)?, 0.001)) {
         return Some(delay);

@@ -236,7 +236,20 @@ impl FormatReader<'_> {
                         FormatNode::Constant(serde_json::Value::Null)
                     }
                 },
-                None => FormatNode::Constant(serde_json::Value::String(text.clone())),
+                None => {
+                    if let Some(slot) = slot_within(text) {
+                        let message = format!("`{slot}` within a text is not replaced");
+                        let help = "a slot is the whole value; a text with values is a `message`, and shown by `$message`";
+                        self.diagnostics.error(
+                            self.source,
+                            node.span,
+                            "slot-in-text",
+                            message,
+                            Some(help.to_owned()),
+                        );
+                    }
+                    FormatNode::Constant(serde_json::Value::String(text.clone()))
+                }
             },
             _ => FormatNode::Constant(node.to_json()),
         }
@@ -312,6 +325,33 @@ impl FormatReader<'_> {
 /// The check, message and help of an invalid slot.
 type SlotError = (&'static str, String, Option<String>);
 
+/// A slot or a parameter of a text that stands within a constant text: `Error $code` and `Error {code}` would be sent as
+/// they are written.
+pub(crate) fn slot_within(text: &str) -> Option<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let slots = text.match_indices('$').filter_map(|(at, _)| {
+        let rest = &text[at + 1..];
+        let (open, rest) = match rest.strip_prefix('{') {
+            Some(rest) => ("{", rest),
+            None => ("", rest),
+        };
+        let name = rest.split(|c| !is_name(c)).next().unwrap_or_default().trim_end_matches('.');
+        let is_slot = SLOTS.iter().any(|(known, _)| *known == name)
+            || name.strip_prefix("params.").is_some_and(|name| !name.is_empty());
+        is_slot.then(|| format!("${open}{name}{}", if open.is_empty() { "" } else { "}" }))
+    });
+    let mut braces = text.match_indices('{').filter_map(|(at, _)| {
+        let (name, _) = text[at + 1..].split_once('}')?;
+        let name = name.split('|').next().unwrap_or_default();
+        let is_doubled = text[..at].ends_with('{') || text[..at].ends_with('$');
+        let is_known = SLOTS.iter().any(|(known, _)| *known == name)
+            || ["field", "value", "values", "limit", "allowed", "pointer", "location"].contains(&name);
+        (is_known && !is_doubled).then(|| format!("{{{name}}}"))
+    });
+    let mut slots = slots;
+    slots.next().or_else(|| braces.next())
+}
+
 fn read_slot(text: &str) -> Result<SlotUse, SlotError> {
     let mut parts = text.split('|');
     let name = parts.next().unwrap_or_default();
@@ -385,6 +425,30 @@ mod tests {
         let node = demur_source::parse(&source).unwrap();
         let mut diagnostics = Diagnostics::new();
         (FormatNode::read(&node, &source, &mut diagnostics), diagnostics)
+    }
+
+    #[test]
+    fn finds_slots_within_texts() {
+        for (text, found) in [
+            ("Error $code", Some("$code")),
+            ("$$code", Some("$code")),
+            ("id: $request_id.", Some("$request_id")),
+            ("${message}", Some("${message}")),
+            ("($params.item)", Some("$params.item")),
+            ("about $violation.field", Some("$violation.field")),
+            ("Error {code}", Some("{code}")),
+            ("{param} is wrong", Some("{param}")),
+            ("{allowed|quoted}", Some("{allowed|quoted}").map(|_| "{allowed}")),
+            ("costs $5", None),
+            ("$codes", None),
+            ("$", None),
+            ("{}", None),
+            ("{{code}}", None),
+            ("{ code }", None),
+            ("https://shop.example/{id}", None),
+        ] {
+            assert_eq!(slot_within(text).as_deref(), found, "{text}");
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub enum LimitHeaders {
     Ietf,
     /// `true` or `false`, by the retry class of the error, in the header with this lower-case name.
     ShouldRetry(String),
+    /// The same for clients that do not read `Retry-After`: `true` only if they need not wait, so that they do not retry at
+    /// once what needs a delay.
+    ShouldRetryAtOnce(String),
     /// The delay of `Retry-After` in milliseconds, in the header with this lower-case name.
     RetryAfterMillis(String),
 }

@@ -1,6 +1,7 @@
-//! A forwarded request: calls the service and passes its response to the engine.
+//! [`ResponseFuture`], and what is in it for a forwarded request: the call of the service, whose response goes to the engine.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::task::{Context, Poll, Waker, ready};
 use axum_core::BoxError;
 use bytes::Bytes;
 use demur_engine::{
-    BodyErrorSlot, InFlight, RequestRecord, ResponseBody, ResponseOutcome, UpstreamFault, catch_panic,
+    BodyErrorSlot, InFlight, Panic, RequestRecord, ResponseBody, ResponseOutcome, UpstreamFault, catch_panic,
     catch_panic_async, is_failure,
 };
+use futures_core::future::FusedFuture;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -28,7 +30,7 @@ type ServiceResult<R> = Result<Response<ServiceBody<R>>, UpstreamFault>;
 pin_project! {
     /// A request that the service is handling. Written by hand, because an `async` block would hold the states of this
     /// future at the same time instead of one after the other, for every request.
-    struct ResponseFuture<F, R> {
+    struct ServiceCall<F, R> {
         // The future of the service.
         #[pin]
         service_call: Option<F>,
@@ -39,27 +41,79 @@ pin_project! {
     }
 }
 
-/// The response future of the layer.
-pub(crate) type LayerFuture<R> = BoxFuture<Result<LayerResponse<R>, Infallible>>;
+/// What [`ResponseFuture`] waits for.
+type LayerFuture<R> = BoxFuture<Result<LayerResponse<R>, Infallible>>;
 
-/// Calls the service, immediately if it is ready.
-///
-/// Always uses a clone: calling `poll_ready` on the service itself could reserve capacity that is never used.
+/// The response of the layer, later. Fused: after the response it is pending for ever, and holds nothing any more.
+pub struct ResponseFuture<R> {
+    /// `None` after the response.
+    inner: Option<LayerFuture<R>>,
+}
+
+impl<R> ResponseFuture<R> {
+    pub(crate) fn new(inner: LayerFuture<R>) -> Self {
+        Self { inner: Some(inner) }
+    }
+}
+
+impl<R> Future for ResponseFuture<R> {
+    type Output = Result<LayerResponse<R>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(inner) = &mut self.inner else { return Poll::Pending };
+        let response = ready!(inner.as_mut().poll(context));
+        self.inner = None;
+        Poll::Ready(response)
+    }
+}
+
+impl<R> FusedFuture for ResponseFuture<R> {
+    fn is_terminated(&self) -> bool {
+        self.inner.is_none()
+    }
+}
+
+impl<R> fmt::Debug for ResponseFuture<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("is_terminated", &self.inner.is_none()).finish_non_exhaustive()
+    }
+}
+
+/// Why the service cannot be called.
+pub(crate) enum NotReady {
+    Failed(BoxError),
+    Panicked(Panic),
+}
+
+/// Answers for a service that failed before it was called.
+pub(crate) fn forward_to_failed<R>(in_flight: InFlight, failure: NotReady) -> LayerFuture<R>
+where
+    R: Body<Data = Bytes> + Unpin + Send + 'static,
+{
+    let result = match failure {
+        NotReady::Failed(error) => {
+            catch_panic(|| error::classify(&*error)).unwrap_or_else(|panic| Err(panic.into()))
+        }
+        NotReady::Panicked(panic) => Err(panic.into()),
+    };
+    respond_without_service(in_flight, result)
+}
+
+/// Calls the service, which the layer has found ready. A caller that never asked `poll_ready` of the layer waits here.
 pub(crate) fn forward<S, B, R>(
-    service: &S,
+    mut service: S,
     request: Request<RequestContent<B>>,
     in_flight: InFlight,
 ) -> LayerFuture<R>
 where
-    S: Service<Request<RequestContent<B>>, Response = Response<R>> + Clone + Send + 'static,
+    S: Service<Request<RequestContent<B>>, Response = Response<R>> + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<BoxError>,
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    let mut service = service.clone();
-    let mut response_future = ResponseFuture {
+    let mut response_future = ServiceCall {
         service_call: None,
         in_flight: None,
         body_errors: BodyErrorSlot::default(),
@@ -90,7 +144,7 @@ where
         (Ok(None), Some(request)) => {
             let (in_flight, body_errors) = (Some(in_flight), response_future.body_errors);
             let service_call = Some(Box::pin(when_ready(service, request)));
-            Box::pin(ResponseFuture { service_call, in_flight, body_errors, settling: None })
+            Box::pin(ServiceCall { service_call, in_flight, body_errors, settling: None })
         }
         (Ok(Some(result)), _) => respond_without_service(in_flight, result),
         (Err(panic), _) => respond_without_service(in_flight, Err(panic.into())),
@@ -126,7 +180,7 @@ async fn when_ready<S: Service<Q>, Q>(mut service: S, request: Q) -> Result<S::R
     service.call(request).await
 }
 
-impl<F, R, E> Future for ResponseFuture<F, R>
+impl<F, R, E> Future for ServiceCall<F, R>
 where
     F: Future<Output = Result<Response<R>, E>>,
     E: Into<BoxError>,

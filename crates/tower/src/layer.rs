@@ -2,16 +2,14 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum_core::BoxError;
 use bytes::Bytes;
 use demur_admission::{Admission, CacheConfig, Clock, NoRandomness, Pepper, Plans, Stores};
-use demur_engine::{Api, Engine, Peer, RequestInfo, RequestOutcome, ResponseBody};
+use demur_engine::{Api, Engine, Peer, RequestInfo, RequestOutcome, ResponseBody, catch_panic};
 use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
@@ -19,7 +17,7 @@ use tower_service::Service;
 
 use crate::body::{IncomingBody, RequestContent, ServiceBody};
 use crate::config::ServiceConfig;
-use crate::future;
+use crate::future::{self, NotReady, ResponseFuture};
 use crate::keys::InMemoryKeys;
 use crate::peer::peer_address;
 
@@ -71,16 +69,25 @@ impl<S> Layer<S> for DemurLayer {
     type Service = DemurService<S>;
 
     fn layer(&self, inner: S) -> DemurService<S> {
-        DemurService { inner, engine: Arc::clone(&self.engine), clock: self.clock }
+        DemurService { inner, not_ready: None, engine: Arc::clone(&self.engine), clock: self.clock }
     }
 }
 
 /// A service behind the engine. Never fails: every failure becomes a response in the contract.
-#[derive(Clone)]
 pub struct DemurService<S> {
     inner: S,
+    /// Why the inner service is not ready and never will be: the answer to the next call.
+    not_ready: Option<NotReady>,
     engine: Arc<Engine>,
     clock: Clock,
+}
+
+impl<S: Clone> Clone for DemurService<S> {
+    fn clone(&self) -> Self {
+        let (inner, engine) = (self.inner.clone(), Arc::clone(&self.engine));
+        // A failure concerns the service that failed.
+        Self { inner, not_ready: None, engine, clock: self.clock }
+    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for DemurService<S> {
@@ -100,17 +107,31 @@ where
 {
     type Response = Response<ResponseBody<ServiceBody<R>>>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = ResponseFuture<R>;
 
-    /// Always ready: a rejected request does not need the inner service, and must be rejected even if that is busy. A
-    /// forwarded request waits for the inner service in its own future.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    /// Ready when the inner service is, so that its backpressure reaches whoever calls the layer. A service that fails here
+    /// makes the layer ready: its next call is answered with the failure, in the contract.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.not_ready.is_none() {
+            self.not_ready = match catch_panic(|| self.inner.poll_ready(context)) {
+                Ok(polled) => ready!(polled).err().map(|error| NotReady::Failed(error.into())),
+                Err(panic) => Some(NotReady::Panicked(panic)),
+            };
+        }
         Poll::Ready(Ok(()))
     }
 
     /// Admits the request and, if nothing has to be awaited, calls the inner service. Dropping the future cancels a
-    /// request that has started.
+    /// request that has started. A rejected request gives back what the inner service had reserved.
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that is ready is called; the clone has to become ready again.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let not_ready = self.not_ready.take();
+        let forward = move |request, in_flight| match not_ready {
+            Some(failure) => future::forward_to_failed(in_flight, failure),
+            None => future::forward(inner, request, in_flight),
+        };
         let peer = peer_address(request.extensions()).map(|address| Peer::new(address.ip()));
         let info = RequestInfo {
             is_trusted_proxy: false,
@@ -121,27 +142,24 @@ where
             rejection: None,
             lag: Duration::ZERO,
         };
-        match self.engine.receive(request.map(IncomingBody::new), info) {
-            RequestOutcome::Forward(request, in_flight) => future::forward(&self.inner, request, in_flight),
+        ResponseFuture::new(match self.engine.receive(request.map(IncomingBody::new), info) {
+            RequestOutcome::Forward(request, in_flight) => forward(request, in_flight),
             RequestOutcome::Respond(response, record) => {
                 future::done(response.map(ResponseBody::Whole), record)
             }
-            RequestOutcome::Suspended(mut waiting) => {
-                let inner = self.inner.clone();
-                Box::pin(async move {
-                    loop {
-                        match waiting.resume().await {
-                            RequestOutcome::Forward(request, in_flight) => {
-                                return future::forward(&inner, request, in_flight).await;
-                            }
-                            RequestOutcome::Respond(response, record) => {
-                                return future::done(response.map(ResponseBody::Whole), record).await;
-                            }
-                            RequestOutcome::Suspended(more) => waiting = more,
+            RequestOutcome::Suspended(mut waiting) => Box::pin(async move {
+                loop {
+                    match waiting.resume().await {
+                        RequestOutcome::Forward(request, in_flight) => {
+                            return forward(request, in_flight).await;
                         }
+                        RequestOutcome::Respond(response, record) => {
+                            return future::done(response.map(ResponseBody::Whole), record).await;
+                        }
+                        RequestOutcome::Suspended(more) => waiting = more,
                     }
-                })
-            }
-        }
+                }
+            }),
+        })
     }
 }

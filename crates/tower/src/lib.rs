@@ -34,6 +34,9 @@
 //! Keys are stored in memory, or in any store of [`demur_admission`]: [`DemurLayer::with_stores`] accepts the embedded
 //! store of the separate crate `demur-sqlite`.
 //!
+//! The layer is ready when the inner service is, so that a limit inside reaches the callers outside: a layer that sheds load
+//! belongs around this one. The future of a call is fused.
+//!
 //! Around a whole router, the layer sees every request; with `Router::layer`, it sees the routed requests and the
 //! fallbacks. Both work. The extensions of every rejection contain an
 //! [`Arc<RequestRecord>`](demur_engine::RequestRecord) for logs.
@@ -52,6 +55,7 @@ pub use body::{IncomingBody, RequestContent, ServiceBody};
 pub use config::{ConfigError, ServiceConfig};
 pub use demur_contract::{Condition, Location, Value, Violation};
 pub use demur_engine::{Raised, RejectionRecord, RequestRecord, ResponseBody};
+pub use future::ResponseFuture;
 pub use keys::{InMemoryKeys, KeyError};
 pub use layer::{DemurLayer, DemurService};
 pub use raise::Raise;

@@ -195,3 +195,70 @@ fn get_scores_never_responds_with_429() {
         }
     });
 }
+
+/// The date rules of get-scores: at most 90 days, in their order, and texts only.
+#[test]
+fn get_scores_checks_its_dates() {
+    const API: &str = "trakkr-get-scores";
+    let world = World::new();
+    let text = |date: &str| json!(date);
+    for (start, end, status, title) in [
+        (text("2026-01-01"), text("2026-04-01"), 200, ""),
+        (text("2026-01-01"), text("2026-04-02"), 400, "Date range too large"),
+        (text("2026-01-02"), text("2026-01-02"), 200, ""),
+        (text("2026-01-02"), text("2026-01-01"), 400, "Invalid date range"),
+        (text("2026-04-02"), text("2026-01-01"), 400, "Invalid date range"),
+        (json!(20_260_101), text("2026-01-01"), 400, "Invalid start_date format"),
+        (json!(null), text("2026-01-01"), 400, "Invalid start_date format"),
+        (text("2026-01-01"), json!(20_260_101), 400, "Invalid end_date format"),
+        (text("2026-01-01"), json!(["2026-01-01"]), 400, "Invalid end_date format"),
+        (text("2026-01-01"), json!(true), 400, "Invalid end_date format"),
+        (text("20-11-2026"), text("2026-01-01"), 400, "Invalid start_date format"),
+        (text("2026-02-30"), text("2026-03-01"), 500, "Date range validation error"),
+    ] {
+        let body = json!({ "brand": OWNED_BRAND, "start_date": start, "end_date": end });
+        let request = Request::post("/get-scores").key(world.key(API, "active")).json(&body);
+        let answer = world.client(API).send(&request);
+        assert_eq!(answer.status, status, "{body}: {answer:?}");
+        if status != 200 {
+            assert_eq!(answer.json()["error"], title, "{body}");
+        }
+    }
+}
+
+/// On the wire are only the codes and types that the page documents, whatever goes wrong.
+#[test]
+fn closed_contracts_show_documented_codes_and_types_only() {
+    const DOCUMENTED: [&str; 17] = [
+        "authentication_error",
+        "invalid_api_key",
+        "api_key_revoked",
+        "api_key_expired",
+        "missing_authorization",
+        "invalid_request_error",
+        "invalid_param",
+        "missing_param",
+        "invalid_json",
+        "not_found",
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        "daily_limit_exceeded",
+        "api_error",
+        "internal_error",
+        "service_unavailable",
+        "timeout",
+    ];
+    let source = demur_contract::builtin::source("trakkr").unwrap();
+    let contract = demur_contract::Contract::load(&source).unwrap().contract;
+    for (error, entry) in contract.entries() {
+        let mut body = Vec::new();
+        contract.render(&demur_contract::Problem::new(error, "req_1"), &mut body);
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        for name in ["type", "code"] {
+            let shown = body["error"][name].as_str().unwrap();
+            assert!(DOCUMENTED.contains(&shown), "{}: {body}", entry.name);
+        }
+        let page = body["error"]["doc_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        assert!(DOCUMENTED.contains(&page.as_str()), "{}: {body}", entry.name);
+    }
+}

@@ -35,6 +35,7 @@ impl ContractReader<'_> {
             Some(name.to_ascii_lowercase())
         };
         let should_retry = named(self, "should_retry", "X-Should-Retry");
+        let at_once = named(self, "should_retry_at_once", "X-Should-Retry");
         let millis = named(self, "retry_after_ms", "Retry-After-Ms");
         let limits = LimitHeaderNames {
             limit: named(self, "limit", "X-RateLimit-Limit"),
@@ -47,6 +48,7 @@ impl ContractReader<'_> {
             self.one_of(&word, node.span, "a valid value of `reset_as`", &ResetForm::ALL)
         });
         headers.extend(should_retry.map(LimitHeaders::ShouldRetry));
+        headers.extend(at_once.map(LimitHeaders::ShouldRetryAtOnce));
         headers.extend(millis.map(LimitHeaders::RetryAfterMillis));
         if limits != LimitHeaderNames::default() {
             let reset_as = reset_as.unwrap_or_default();

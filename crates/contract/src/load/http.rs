@@ -24,6 +24,10 @@ impl ContractReader<'_> {
         if !is_media_type(&text) {
             let help = "write a type and a subtype, such as `application/json`".to_owned();
             self.error(span, "media-type", format!("`{text}` is not a valid media type"), help);
+        } else if !may_be_json(&text) {
+            let help =
+                "formats are JSON: write `application/json`, or a type that ends in `+json`".to_owned();
+            self.error(span, "media-type", format!("`{text}` is not the type of a JSON body"), help);
         }
         text
     }
@@ -93,6 +97,20 @@ fn is_media_type(text: &str) -> bool {
         })
 }
 
+/// Whether a body of this media type can be JSON: by its name or suffix (RFC 6838, section 4.2.8), or because it is a type of
+/// a vendor's or an unregistered one, which say nothing of the syntax.
+fn may_be_json(text: &str) -> bool {
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some((kind, subtype)) = essence.split_once('/') else { return false };
+    if subtype == "json" || subtype.ends_with("+json") {
+        return true;
+    }
+    let is_open = ["vnd.", "prs.", "x-", "x."].iter().any(|prefix| subtype.starts_with(prefix));
+    let has_other_syntax =
+        subtype.contains('+') || ["xml", "html", "yaml", "form"].iter().any(|name| subtype.contains(name));
+    kind == "application" && is_open && !has_other_syntax
+}
+
 /// Whether a text is a URI (RFC 3986) or an absolute path.
 pub(super) fn is_url_or_path(text: &str) -> bool {
     let is_of_uri = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b);
@@ -128,6 +146,35 @@ mod tests {
             ["", "json", "application/", "/json", "a b/c", "*/*", "a/b;", "a/b; charset", "a/b;c=\"", "a/b/c"]
         {
             assert!(!is_media_type(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn recognizes_types_of_json_bodies() {
+        for text in [
+            "application/json",
+            "application/problem+json",
+            "Application/JSON; charset=utf-8",
+            "text/json",
+            "application/vnd.shop.error",
+            "application/x-shop",
+        ] {
+            assert!(may_be_json(text), "{text}");
+        }
+        for text in [
+            "application/xml",
+            "application/problem+xml",
+            "text/xml",
+            "text/plain",
+            "text/html; charset=utf-8",
+            "application/yaml",
+            "application/vnd.shop+xml",
+            "application/x-www-form-urlencoded",
+            "application/octet-stream",
+            "multipart/form-data",
+            "image/png",
+        ] {
+            assert!(!may_be_json(text), "{text}");
         }
     }
 

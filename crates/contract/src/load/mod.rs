@@ -18,7 +18,7 @@ use crate::catalogue::{EntrySource, ErrorEntry, ErrorId, Show};
 use crate::claims::{self, ClaimMap};
 use crate::compile::compile;
 use crate::contract::{Contract, Format, Metadata};
-use crate::format::FormatNode;
+use crate::format::{FormatNode, slot_within};
 use crate::parse::Parser;
 use crate::template::{Template, TemplateParameter};
 use crate::variants::Variants;
@@ -484,6 +484,12 @@ impl ContractReader<'_> {
             self.report_not_string(node);
             return None;
         };
+        // Parameters in braces are replaced in a text, and slots are not.
+        if let Some(slot) = slot_within(&text.replace('{', " ")) {
+            let message = format!("`{slot}` within a text is not replaced");
+            let help = "write a parameter in braces, such as `{param}`, or leave the `$` out".to_owned();
+            self.error(node.span, "slot-in-text", message, help);
+        }
         match Template::parse(&text) {
             Ok(template) => Some(template),
             Err(error) => {

@@ -30,7 +30,10 @@ pub(super) fn retry_after(
     let millis = || {
         limit_headers.iter().find_map(|known| match known {
             LimitHeaders::RetryAfterMillis(name) => digits(headers(name)?.trim()).map(Duration::from_millis),
-            LimitHeaders::Limits(_) | LimitHeaders::Ietf | LimitHeaders::ShouldRetry(_) => None,
+            LimitHeaders::Limits(_)
+            | LimitHeaders::Ietf
+            | LimitHeaders::ShouldRetry(_)
+            | LimitHeaders::ShouldRetryAtOnce(_) => None,
         })
     };
     standard().or_else(millis).map(|delay| RetryAfter { delay })
@@ -44,6 +47,8 @@ pub(super) fn should_retry(limit_headers: &[LimitHeaders], headers: HeaderLookup
             "false" => Some(false),
             _ => None,
         },
+        // `true` is the same advice; `false` may only mean that there is a delay.
+        LimitHeaders::ShouldRetryAtOnce(name) => (headers(name)?.trim() == "true").then_some(true),
         LimitHeaders::Limits(_) | LimitHeaders::Ietf | LimitHeaders::RetryAfterMillis(_) => None,
     })
 }
@@ -78,7 +83,9 @@ pub(super) fn limits<'a>(
             LimitHeaders::Ietf => {
                 limits.extend(ietf_limits(headers("ratelimit-policy"), headers("ratelimit")));
             }
-            LimitHeaders::ShouldRetry(_) | LimitHeaders::RetryAfterMillis(_) => {}
+            LimitHeaders::ShouldRetry(_)
+            | LimitHeaders::ShouldRetryAtOnce(_)
+            | LimitHeaders::RetryAfterMillis(_) => {}
         }
     }
     limits

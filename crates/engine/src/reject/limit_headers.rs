@@ -29,7 +29,9 @@ pub(crate) fn set(
             }
             LimitHeaderScheme::Ietf => set_ietf(limits, headers),
             // Part of error responses only.
-            LimitHeaderScheme::ShouldRetry(_) | LimitHeaderScheme::RetryAfterMillis(_) => {}
+            LimitHeaderScheme::ShouldRetry(_)
+            | LimitHeaderScheme::ShouldRetryAtOnce(_)
+            | LimitHeaderScheme::RetryAfterMillis(_) => {}
         }
     }
 }
@@ -46,6 +48,10 @@ pub(crate) fn set_retry(
         match (family, delay) {
             (LimitHeaderScheme::ShouldRetry(header), _) => {
                 let text = if is_worth_waiting { "true" } else { "false" };
+                headers.insert(header.clone(), HeaderValue::from_static(text));
+            }
+            (LimitHeaderScheme::ShouldRetryAtOnce(header), delay) => {
+                let text = if is_worth_waiting && delay.is_none() { "true" } else { "false" };
                 headers.insert(header.clone(), HeaderValue::from_static(text));
             }
             // The same delay as `Retry-After`.
@@ -202,7 +208,9 @@ mod tests {
 
     #[test]
     fn error_responses_say_whether_to_retry() {
-        let families = families("headers: [x-should-retry, retry-after-ms, { should_retry: Their-Retry }]");
+        let families = families(
+            "headers: [x-should-retry, retry-after-ms, { should_retry: Their-Retry }, { should_retry_at_once: Once }]",
+        );
         let delay = RetryAfter { delay: Duration::from_millis(1200) };
         for (class, delay, is_soon, retry, millis) in [
             (RetryClass::AfterDelay, Some(delay), true, "true", Some("2000")),
@@ -215,6 +223,9 @@ mod tests {
             for header in ["x-should-retry", "their-retry"] {
                 assert_eq!(headers[header], retry);
             }
+            // What has a delay is not for clients that would not wait.
+            let at_once = if delay.is_some() { "false" } else { retry };
+            assert_eq!(headers["once"], at_once);
             assert_eq!(headers.get("retry-after-ms").map(|value| value.to_str().unwrap()), millis);
         }
     }

@@ -33,6 +33,7 @@ pub(crate) enum LimitHeaderScheme {
     Ietf,
     /// `true` or `false`.
     ShouldRetry(HeaderName),
+    ShouldRetryAtOnce(HeaderName),
     /// `Retry-After` in milliseconds.
     RetryAfterMillis(HeaderName),
 }
@@ -85,7 +86,9 @@ fn exposable(id_header: &HeaderName, families: &[LimitHeaderScheme]) -> Vec<Head
                 fields.extend([limit, remaining, reset].into_iter().flatten().cloned());
             }
             LimitHeaderScheme::Ietf => fields.extend([RATELIMIT_POLICY, RATELIMIT]),
-            LimitHeaderScheme::ShouldRetry(field) | LimitHeaderScheme::RetryAfterMillis(field) => {
+            LimitHeaderScheme::ShouldRetry(field)
+            | LimitHeaderScheme::ShouldRetryAtOnce(field)
+            | LimitHeaderScheme::RetryAfterMillis(field) => {
                 fields.push(field.clone());
             }
         }
@@ -122,6 +125,7 @@ fn family(family: &LimitHeaders) -> Option<LimitHeaderScheme> {
         },
         LimitHeaders::Ietf => LimitHeaderScheme::Ietf,
         LimitHeaders::ShouldRetry(field) => LimitHeaderScheme::ShouldRetry(name(field)?),
+        LimitHeaders::ShouldRetryAtOnce(field) => LimitHeaderScheme::ShouldRetryAtOnce(name(field)?),
         LimitHeaders::RetryAfterMillis(field) => LimitHeaderScheme::RetryAfterMillis(name(field)?),
     })
 }

@@ -149,7 +149,9 @@ fn is_about_limits(name: &HeaderName, responder: &ErrorResponder) -> bool {
         LimitHeaderScheme::Limits { limit, remaining, reset, .. } => {
             [limit, remaining, reset].into_iter().flatten().any(|field| field == name)
         }
-        LimitHeaderScheme::ShouldRetry(field) | LimitHeaderScheme::RetryAfterMillis(field) => field == name,
+        LimitHeaderScheme::ShouldRetry(field)
+        | LimitHeaderScheme::ShouldRetryAtOnce(field)
+        | LimitHeaderScheme::RetryAfterMillis(field) => field == name,
         LimitHeaderScheme::Ietf => false,
     };
     let text = name.as_str();

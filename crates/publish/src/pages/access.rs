@@ -156,7 +156,9 @@ fn headers(api: &ApiPages<'_>) -> Block {
                     .for_each(|name| add(name));
             }
             LimitHeaders::Ietf => ["RateLimit", "RateLimit-Policy"].into_iter().for_each(&mut add),
-            LimitHeaders::ShouldRetry(name) | LimitHeaders::RetryAfterMillis(name) => add(name),
+            LimitHeaders::ShouldRetry(name)
+            | LimitHeaders::ShouldRetryAtOnce(name)
+            | LimitHeaders::RetryAfterMillis(name) => add(name),
         }
     }
     let head = [api.t("header"), api.t("where"), api.t("meaning")];

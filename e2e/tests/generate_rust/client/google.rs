@@ -128,7 +128,14 @@ errors:
     status: 429
     type: RESOURCE_EXHAUSTED
     message: { default: "The quota is used up.", open: true }
-    on: [quota, credits.exhausted]
+    on: [quota]
+  # Google's libraries retry every 429, and no payment arrives between two attempts.
+  CREDITS_EXHAUSTED:
+    status: 403
+    type: PERMISSION_DENIED
+    message: { default: "The account has no credits left.", open: true }
+    retry: after_fix
+    on: [credits.exhausted]
   DEADLINE_EXCEEDED:
     status: 504
     type: DEADLINE_EXCEEDED
@@ -180,6 +187,8 @@ pub enum Error {
     RateLimitExceeded(Box<demur_client::ApiError>),
     /// 429 `QUOTA_EXCEEDED`: The quota is used up.
     QuotaExceeded(Box<demur_client::ApiError>),
+    /// 403 `CREDITS_EXHAUSTED`: The account has no credits left.
+    CreditsExhausted(Box<demur_client::ApiError>),
     /// 504 `DEADLINE_EXCEEDED`: The service took too long.
     DeadlineExceeded(Box<demur_client::ApiError>),
     /// 503 `SERVICE_UNAVAILABLE`: The service is not available at the moment.
@@ -208,6 +217,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("PRECONDITION_FAILED") => Error::PreconditionFailed(error),
             Some("RATE_LIMIT_EXCEEDED") => Error::RateLimitExceeded(error),
             Some("QUOTA_EXCEEDED") => Error::QuotaExceeded(error),
+            Some("CREDITS_EXHAUSTED") => Error::CreditsExhausted(error),
             Some("DEADLINE_EXCEEDED") => Error::DeadlineExceeded(error),
             Some("SERVICE_UNAVAILABLE") => Error::ServiceUnavailable(error),
             Some("INTERNAL_ERROR") => Error::InternalError(error),
@@ -235,6 +245,7 @@ impl Error {
             Error::PreconditionFailed(error) => error,
             Error::RateLimitExceeded(error) => error,
             Error::QuotaExceeded(error) => error,
+            Error::CreditsExhausted(error) => error,
             Error::DeadlineExceeded(error) => error,
             Error::ServiceUnavailable(error) => error,
             Error::InternalError(error) => error,

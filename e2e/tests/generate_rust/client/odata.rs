@@ -45,7 +45,8 @@ errors:
   ServiceUnavailable:
     status: 503
     message: The service is not available at the moment.
-    on: [overloaded, store, upstream.unavailable, upstream.unhealthy]
+    # Azure's libraries retry 503 and not 502, after a POST too.
+    on: [overloaded, store, upstream.unreachable, upstream.unavailable, upstream.unhealthy]
 "#;
 
 /// Every declared error of odata.

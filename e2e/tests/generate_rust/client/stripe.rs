@@ -13,7 +13,8 @@ source: https://docs.stripe.com/api/errors
 description: What Stripe's client libraries read, that is type, code, param and message, and Stripe-Should-Retry.
 code_style: snake_case
 request_id: { field: Request-Id, prefix: req_ }
-headers: [{ should_retry: Stripe-Should-Retry }]
+# Its SDKs never read Retry-After: what needs a delay must not be retried at once.
+headers: [{ should_retry_at_once: Stripe-Should-Retry }]
 types:
   api_error: Something is wrong with the servers
   card_error: A payment was declined

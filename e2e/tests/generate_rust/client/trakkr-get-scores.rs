@@ -55,6 +55,20 @@ errors:
     message: "{param} is not valid"
     same_as: [invalid_values] # where names and values hold the texts of the other
     on: [param]
+  start_date_format: # raised by rules in the gateway's configuration: the dates are no texts
+    status: 400
+    title: Invalid start_date format
+    message: start_date must be in YYYY-MM-DD format
+    same_as: [invalid_date]
+  end_date_format:
+    status: 400
+    title: Invalid end_date format
+    message: end_date must be in YYYY-MM-DD format
+    same_as: [invalid_date]
+  date_range_reversed: # ours: the page does not mention it
+    status: 400
+    title: Invalid date range
+    message: start_date must not be after end_date
   date_range_too_large: # raised by a rule in the gateway's configuration
     status: 400
     title: Date range too large
@@ -140,6 +154,12 @@ pub enum Error {
     InvalidDate(Box<demur_client::ApiError>),
     /// 400 `invalid_parameter`: {param} is not valid
     InvalidParameter(Box<demur_client::ApiError>),
+    /// 400 `start_date_format`: start_date must be in YYYY-MM-DD format
+    StartDateFormat(Box<demur_client::ApiError>),
+    /// 400 `end_date_format`: end_date must be in YYYY-MM-DD format
+    EndDateFormat(Box<demur_client::ApiError>),
+    /// 400 `date_range_reversed`: start_date must not be after end_date
+    DateRangeReversed(Box<demur_client::ApiError>),
     /// 400 `date_range_too_large`: The total date range cannot exceed 90 days
     DateRangeTooLarge(Box<demur_client::ApiError>),
     /// 400 `bad_request`: The request was invalid
@@ -170,6 +190,9 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("invalid_values") => Error::InvalidValues(error),
             Some("invalid_date") => Error::InvalidDate(error),
             Some("invalid_parameter") => Error::InvalidParameter(error),
+            Some("start_date_format") => Error::StartDateFormat(error),
+            Some("end_date_format") => Error::EndDateFormat(error),
+            Some("date_range_reversed") => Error::DateRangeReversed(error),
             Some("date_range_too_large") => Error::DateRangeTooLarge(error),
             Some("bad_request") => Error::BadRequest(error),
             Some("missing_api_key") => Error::MissingApiKey(error),
@@ -193,6 +216,9 @@ impl Error {
             Error::InvalidValues(error) => error,
             Error::InvalidDate(error) => error,
             Error::InvalidParameter(error) => error,
+            Error::StartDateFormat(error) => error,
+            Error::EndDateFormat(error) => error,
+            Error::DateRangeReversed(error) => error,
             Error::DateRangeTooLarge(error) => error,
             Error::BadRequest(error) => error,
             Error::MissingApiKey(error) => error,

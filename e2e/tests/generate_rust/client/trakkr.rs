@@ -11,7 +11,7 @@ title: Trakkr API
 source: the Trakkr API's page "Error Handling"
 code_style: snake_case
 request_id: { field: X-Request-Id, prefix: req_ }
-doc_url: https://docs.trakkr.example/errors/{name}
+doc_url: https://docs.trakkr.example/errors/{code}
 statuses:
   closed: true
   200: OK - Request succeeded
@@ -67,9 +67,10 @@ errors:
     type: authentication_error
     message: The API key has expired
     on: [credential.expired, credential.token.expired]
-  permission_denied: # the page lists the status 403 and gives it no type or code: these are ours
+  permission_denied: # the page lists the status 403 and gives it no code of its own, so it has the type's first
     status: 403
     type: authentication_error
+    code: invalid_api_key
     message: No permission to access resource
     on: [permission, plan.required, plan.inactive, credits.exhausted]
 
@@ -89,9 +90,10 @@ errors:
     type: invalid_request_error
     message: Request body is not valid JSON
     on: [body.invalid_json]
-  invalid_request: # ours: what is wrong with a request beyond its parameters
+  invalid_request: # what is wrong with a request beyond its parameters has no code on the page
     status: 400
     type: invalid_request_error
+    code: invalid_param
     message: The request is invalid
     on:
       - request
@@ -153,7 +155,7 @@ pub enum Error {
     ApiKeyRevoked(Box<demur_client::ApiError>),
     /// 401 `api_key_expired`: The API key has expired
     ApiKeyExpired(Box<demur_client::ApiError>),
-    /// 403 `permission_denied`: No permission to access resource
+    /// 403 `invalid_api_key`: No permission to access resource
     PermissionDenied(Box<demur_client::ApiError>),
     /// 400 `missing_param`: A required parameter is missing: {param}
     MissingParam(Box<demur_client::ApiError>),
@@ -161,7 +163,7 @@ pub enum Error {
     InvalidParam(Box<demur_client::ApiError>),
     /// 400 `invalid_json`: Request body is not valid JSON
     InvalidJson(Box<demur_client::ApiError>),
-    /// 400 `invalid_request`: The request is invalid
+    /// 400 `invalid_param`: The request is invalid
     InvalidRequest(Box<demur_client::ApiError>),
     /// 404 `not_found`: The requested resource does not exist
     NotFound(Box<demur_client::ApiError>),

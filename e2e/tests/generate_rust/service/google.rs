@@ -250,6 +250,23 @@ impl QuotaExceeded {
     }
 }
 
+/// 403 `CREDITS_EXHAUSTED`: The account has no credits left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreditsExhausted;
+
+impl From<CreditsExhausted> for demur_tower::Raise {
+    fn from(_: CreditsExhausted) -> Self {
+        demur_tower::Raise::error("CREDITS_EXHAUSTED")
+    }
+}
+
+impl CreditsExhausted {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 504 `DEADLINE_EXCEEDED`: The service took too long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadlineExceeded;

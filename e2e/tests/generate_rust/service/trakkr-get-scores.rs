@@ -78,6 +78,36 @@ impl From<InvalidParameter> for demur_tower::Raise {
     }
 }
 
+/// 400 `start_date_format`: start_date must be in YYYY-MM-DD format
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartDateFormat;
+
+impl From<StartDateFormat> for demur_tower::Raise {
+    fn from(_: StartDateFormat) -> Self {
+        demur_tower::Raise::error("start_date_format")
+    }
+}
+
+/// 400 `end_date_format`: end_date must be in YYYY-MM-DD format
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndDateFormat;
+
+impl From<EndDateFormat> for demur_tower::Raise {
+    fn from(_: EndDateFormat) -> Self {
+        demur_tower::Raise::error("end_date_format")
+    }
+}
+
+/// 400 `date_range_reversed`: start_date must not be after end_date
+#[derive(Debug, Clone, PartialEq)]
+pub struct DateRangeReversed;
+
+impl From<DateRangeReversed> for demur_tower::Raise {
+    fn from(_: DateRangeReversed) -> Self {
+        demur_tower::Raise::error("date_range_reversed")
+    }
+}
+
 /// 400 `date_range_too_large`: The total date range cannot exceed 90 days
 #[derive(Debug, Clone, PartialEq)]
 pub struct DateRangeTooLarge;

@@ -42,7 +42,7 @@ impl From<ApiKeyExpired> for demur_tower::Raise {
     }
 }
 
-/// 403 `permission_denied`: No permission to access resource
+/// 403 `invalid_api_key`: No permission to access resource
 #[derive(Debug, Clone, PartialEq)]
 pub struct PermissionDenied;
 
@@ -90,7 +90,7 @@ impl From<InvalidJson> for demur_tower::Raise {
     }
 }
 
-/// 400 `invalid_request`: The request is invalid
+/// 400 `invalid_param`: The request is invalid
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvalidRequest;
 
