@@ -12,7 +12,6 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-
 /// An errors-first API gateway: every rejection and failure follows the API's own error contract
 #[derive(Debug, Parser)]
 #[command(name = "demur", version, arg_required_else_help = true, after_help = AFTER_HELP)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use demur_contract::Condition;
+use demur_contract::{Condition, RetryClass};
 
 /// The class of an error: what the caller can do about it.
 #[non_exhaustive]
@@ -24,6 +24,20 @@ pub enum ErrorClass {
     NotFound,
     /// The server failed, or took too long.
     Server,
+}
+
+/// The retry class of a status, without a contract.
+pub(crate) fn default_class(status: u16) -> RetryClass {
+    match status {
+        429 => RetryClass::AfterDelay,
+        // RFC 9110, section 15.5.9, and RFC 8470, section 5.2: the same request may be sent again.
+        408 | 425 => RetryClass::Backoff,
+        // Not implemented now means not implemented at the retry.
+        501 | 505 => RetryClass::Never,
+        500..=599 => RetryClass::Backoff,
+        400 | 401 | 402 | 403 | 422 => RetryClass::AfterFix,
+        _ => RetryClass::Never,
+    }
 }
 
 /// The messages for end users by language, in the order of [`ErrorClass`].

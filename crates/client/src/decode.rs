@@ -9,7 +9,7 @@ use demur_contract::{
 };
 use http::{HeaderMap, StatusCode};
 
-use crate::class::ErrorClass;
+use crate::class::{ErrorClass, default_class};
 use crate::error::{ApiError, ErrorIdentity, FieldViolation, RetryAdvice};
 use crate::header_texts::HeaderTexts;
 use crate::heuristics::{REQUEST_IDS, recognize};
@@ -260,20 +260,6 @@ fn to_text(value: &Value) -> String {
         Value::Text(text) => text.clone(),
         Value::Int(number) => number.to_string(),
         Value::List(items) => items.join(", "),
-    }
-}
-
-/// The retry class of a status, without a contract.
-pub(crate) fn default_class(status: u16) -> RetryClass {
-    match status {
-        429 => RetryClass::AfterDelay,
-        // RFC 9110, section 15.5.9, and RFC 8470, section 5.2: the same request may be sent again.
-        408 | 425 => RetryClass::Backoff,
-        // Not implemented now means not implemented at the retry.
-        501 | 505 => RetryClass::Never,
-        500..=599 => RetryClass::Backoff,
-        400 | 401 | 402 | 403 | 422 => RetryClass::AfterFix,
-        _ => RetryClass::Never,
     }
 }
 

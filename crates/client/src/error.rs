@@ -7,8 +7,8 @@ use bytes::Bytes;
 use demur_contract::RetryClass;
 use http::{HeaderMap, StatusCode};
 
-use crate::class::ErrorClass;
-use crate::decode::default_class;
+use crate::class::{ErrorClass, default_class};
+use crate::give_up::GiveUpReason;
 use crate::network::NetworkError;
 
 /// The error of a call. Complete: there is a response or there is none.
@@ -238,22 +238,4 @@ pub struct RetryAdvice {
     pub class: RetryClass,
     /// The delay that the server or the contract asks for.
     pub after: Option<Duration>,
-}
-
-/// Why a call was not retried.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum GiveUpReason {
-    /// The error is not retryable: the same request would fail again.
-    NotRetryable,
-    /// The request may have been processed, and is not safe to repeat.
-    NotIdempotent,
-    /// The request body is a stream, and cannot be sent again.
-    NotReplayable,
-    /// The maximum number of attempts was reached.
-    Attempts,
-    /// The retry budget of the host is used up.
-    Budget,
-    /// The delay exceeds the deadline or the maximum delay.
-    Deadline,
 }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::GiveUpReason;
+use crate::give_up::GiveUpReason;
 
 /// The kind of a network failure.
 #[non_exhaustive]

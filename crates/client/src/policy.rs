@@ -6,7 +6,7 @@ use demur_contract::RetryClass;
 use http::Method;
 
 use crate::backoff::{Backoff, Jitter};
-use crate::error::GiveUpReason;
+use crate::give_up::GiveUpReason;
 use crate::network::NetworkKind;
 
 /// When and how often a call is retried.
