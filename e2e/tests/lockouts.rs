@@ -112,6 +112,10 @@ fn rejects_a_configuration_that_locks_accounts_out_and_names_them() {
         let told = served.stderr.replace(['\n', '│', ' '], "");
         assert!(told.contains(&scene.key) && told.contains("--allow-lockout"), "{name}: {served:?}");
 
+        // Commands on keys read no document, and so cannot know what is locked out by one.
+        if *name == "another name of the operation" {
+            continue;
+        }
         let listed = scene.listed();
         let locked_out: Vec<&str> =
             listed.iter().filter(|(_, out)| *out).map(|(id, _)| id.as_str()).collect();

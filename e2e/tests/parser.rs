@@ -201,8 +201,8 @@ fn accepts_requests_within_raised_limits() {
         ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(150))),
         ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(250))),
         (
-            "max_uri_bytes: 100KiB, max_header_bytes: 200KiB",
-            format!("GET /trakkr/{path} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "max_uri_bytes: 60KiB, max_header_bytes: 200KiB",
+            format!("GET /trakkr/{} HTTP/1.1\r\nHost: a\r\n\r\n", &path[..50_000]),
         ),
         (
             "max_header_bytes: 2MiB",
@@ -213,9 +213,6 @@ fn accepts_requests_within_raised_limits() {
         let folder = TestDir::of_examples();
         folder
             .edit("default_contract: problem", &format!("limits: {{ {bounds} }}\ndefault_contract: problem"));
-        if folder.run(&["keys", "list"]).code == Some(3) {
-            continue;
-        }
         let gateway = Gateway::serve(folder);
         let mut connection = gateway.client("trakkr").connect();
         connection.write(head.as_bytes());

@@ -63,6 +63,6 @@ pub(crate) const ROWS: &[Row] = &[
     error("pattern", &[(NAME, "{ type: string, pattern: «'(a)\\1' }")], "contains a backreference", "rewrite it without"),
     error("pattern", &[(NAME, "{ type: string, pattern: «'[a' }")], "invalid pattern `[a`: unclosed character class", ""),
     warning("unknown-key", &[(NAME, "{ type: string, «maxLenght: 3 }")], "unknown keyword `maxLenght`", "did you mean `maxLength`?"),
-    warning("nullable", &[(NAME, "{ type: string, «nullable: true }")], "`nullable` has no effect in OpenAPI 3.1", "write `type: [string, 'null']`"),
+    warning("nullable", &[(NAME, "{ type: string, «nullable: true }")], "`nullable` is not part of OpenAPI 3.1", "write `type: [string, 'null']`"),
     warning("ref-siblings", &[("openapi: 3.1.0", "openapi: 3.0.3"), (NAME, "{ $ref: '#/components/schemas/Name', «maxLength: 3 }\n    Name: { type: string }")], "OpenAPI 3.0 ignores `maxLength` beside `$ref`", "move the `$ref` into `allOf`"),
 ];

@@ -33,6 +33,11 @@ fn sound_folder() -> TestDir {
     folder
 }
 
+/// Rejects what of a document cannot be used, which is a warning otherwise.
+fn reject_unsupported(folder: &TestDir) {
+    folder.edit("    rules:\n", "    validation: { unsupported: reject }\n    rules:\n");
+}
+
 /// Runs `demur` in a folder, where files are called by their bare names.
 fn demur(folder: &TestDir, arguments: &[&str]) -> Outcome {
     demur_e2e::run(arguments, folder.path())

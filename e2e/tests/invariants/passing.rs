@@ -50,7 +50,7 @@ fn forwards_bodies_byte_for_byte() {
         (200, b"", with(200, &[], b"")),
         (200, GZIP, with(200, &[("Content-Encoding", "gzip")], GZIP)),
         (206, b"part", with(206, &[("Content-Range", "bytes 0-3/9")], b"part")),
-        (201, b"<html>made</html>", with(201, &[("Content-Type", "text/html")], b"<html>made</html>")),
+        (201, b"a,b\n1,2\n", with(201, &[("Content-Type", "text/csv")], b"a,b\n1,2\n")),
         (204, b"", with(204, &[], b"")),
         (304, b"", with(304, &[("ETag", "\"a\"")], b"")),
     ];

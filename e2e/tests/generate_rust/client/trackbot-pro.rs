@@ -9,6 +9,10 @@ pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/con
 demur: 1
 name: trackbot-pro
 title: TrackBot Pro API
+description: >-
+  TrackBot Pro uses conventional HTTP response codes to indicate the success or failure of an API request. In the events
+  of API errors, the HTTP Status Code describes the class of the error that occured. An error response contains the status
+  code and a human-readable message describing the error.
 source: the TrackBot Pro API's page "Error responses"
 code_style: snake_case
 request_id: { field: X-Request-Id, prefix: req_ }
@@ -25,6 +29,20 @@ members:
   error.message: A human-readable message describing the error
   error.code: Machine-readable details about the cause of some 4xx errors
   error.errors: The validation errors for all the parameters
+guide:
+  Status codes: >-
+    Status codes in the 4xx range indicate that the information provided are invalid (e.g., a required parameter was
+    omitted, a courier slug is not valid, etc.), while codes in the 5xx range indicate an error with TrackBot Pro systems.
+    The [list of statuses](#statuses) has each status code, and [the list of errors](@/errors.html) the human-readable
+    messages returned by the API. For 400 and 404, the actual message returned by the API depends on the error.
+  Error codes: |
+    For some 4xx errors, the response also includes an Error code that explains the cause of the error.
+
+    The error code is a machine-readable string providing details about the cause of some 4xx errors. When an error code
+    is specified, the default message is overridden by a message specific for each error code.
+
+    If the error code is validation_failed, the response also includes an errors array listing the validation errors for
+    all the parameters. See the [validation failed](@/errors/validation_failed.html) example for more information.
 formats:
   default:
     error:
@@ -53,13 +71,27 @@ errors:
   validation_failed:
     status: 400
     message: Input parameters validation failed.
+    user_message: Some values are not valid. Check the marked fields.
+    cause: >-
+      Invalid parameter values have been provided in the request. The errors array contains the list of validation errors
+      for all the parameters.
+    fix:
+      - Read every entry of the errors array, and correct all the fields that it names
+      - Compare the values with the parameters of the operation in the API Reference
     on: [param] # covers param.missing, param.invalid.maximum, …
   invalid_courier: # raised by the API itself, by name
     status: 400
     message: The courier slug you specified doesn't exist.
+    user_message: This courier is not supported.
+    cause: The specified courier slug doesn't exist.
+    fix:
+      - "See the Supported couriers page for more information about supported couriers: the operation [listCouriers](@/operations/listCouriers.html) lists them"
   shipment_already_exists:
     status: 400
     message: A shipment with the same tracking code and courier already exists.
+    user_message: This shipment is already being tracked.
+    cause: A shipment with the same tracking code and courier already exists.
+    fix: [Use the shipment that exists]
   bad_request:
     status: 400
     code: none # this error shows no code on the wire
@@ -82,11 +114,15 @@ errors:
     status: 401
     code: none
     message: The API token in the request is missing or is invalid.
+    cause: The API token is missing or an invalid one has been provided.
+    fix: [See the Authentication page for more information about authenticating API requests]
     on: [credential]
   payment_required:
     status: 402
     code: none
     message: No active plan for the account or plan doesn't allow API/endpoint usage.
+    user_message: Your plan does not include this.
+    fix: ["Choose a plan that includes the operation: see [Plans and credits](@/plans.html)"]
     on: [plan, credits.exhausted, permission.operation]
   not_found:
     status: 404
@@ -97,11 +133,15 @@ errors:
     status: 429
     code: none
     message: The API rate limit has been exceeded.
+    user_message: Too many requests. Try again in a moment.
+    cause: The API rate limit has been exceeded.
+    fix: [See the Rate limits page for more information about rate limiting]
     on: [rate, quota.exceeded, credential.throttled, credits.held, upstream.refused.429]
   internal_server_error:
     status: 500
     code: none
     message: An unexpected internal server error has occurred.
+    user_message: Something went wrong on our side. Try again later.
     on: [internal, overloaded, rule, store, upstream]
 
 # For clients that send Accept-Language. Without it every answer is the documented one, in English.
@@ -111,12 +151,15 @@ locales:
       validation_failed:
         title: Un parametro manca o non è valido
         message: Verifica dei parametri di ingresso non riuscita.
+        user_message: Alcuni valori non sono validi. Controlla i campi indicati.
       invalid_courier:
         title: Richiesta non riuscita
         message: Il corriere specificato non esiste.
+        user_message: Questo corriere non è supportato.
       shipment_already_exists:
         title: Richiesta non riuscita
         message: Esiste già una spedizione con lo stesso codice di tracciamento e lo stesso corriere.
+        user_message: Questa spedizione è già tracciata.
       bad_request:
         title: Richiesta non valida
         message: La richiesta non è valida.
@@ -126,15 +169,18 @@ locales:
       payment_required:
         title: Pagamento richiesto
         message: L'account non ha un piano attivo, oppure il piano non consente l'uso dell'API o dell'endpoint.
+        user_message: Il tuo piano non lo include.
       not_found:
         title: Non trovato
         message: La risorsa richiesta non esiste.
       too_many_requests:
         title: Troppe richieste
         message: Il limite di richieste all'API è stato superato.
+        user_message: Troppe richieste. Riprova tra poco.
       internal_server_error:
         title: Errore interno del server
         message: Si è verificato un errore interno del server.
+        user_message: Si è verificato un problema dalla nostra parte. Riprova più tardi.
     violations:
       required: "'{field}' non deve essere vuoto."
       requires: "'{field}' richiede '{limit}'."

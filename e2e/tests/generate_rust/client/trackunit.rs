@@ -9,23 +9,42 @@ pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/con
 demur: 1
 name: trackunit
 title: Trackunit APIs
+description: >-
+  Trackunit APIs use common HTTP codes to indicate a success or a failure of a request. Apart from the standard HTTP code,
+  error responses also contain a JSON object with additional information about the error.
 source: the Trackunit APIs' page "Errors"
 code_style: snake_case
 request_id: { field: X-Request-Id, prefix: req_ }
 statuses:
-  200: OK - requested operation was completed successfully, and a JSON representation of the result was returned
-  201: Created - requested resource was successfully created
-  204: No Content - requested operation was completed successfully, however no JSON response was returned
-  400: Bad Request - request was invalid
+  200: OK - requested operation was completed successfully, and a valid JSON representation of the result was returned (e.g. a Group was successfully updated)
+  201: Created - requested resource was successfully created (e.g. a new Group was successfully created)
+  204: No Content - requested operation was completed successfully, however no JSON response was returned (e.g. Assets were successfully added to the group)
+  400: Bad Request - request was invalid (e.g. a telematics device was already onboarded on Trackunit platform)
   401: Unauthorized - valid authentication credentials were missing in the request
-  403: Forbidden - provided credentials were insufficient
+  403: Forbidden - provided credentials were insufficient to access a requested resource or perform a requested operation
   404: Not Found - requested resource was not found
-  500: Internal Server Error - an unexpected error occurred in the API
+  500: Internal Server Error - an unexpected error occurred in the API. This might be due to a bug or temporary infrastructure problems.
 members:
   status: HTTP status code of the response
-  code: Error code (snake case) to distinguish between different errors
+  code: Error code (snake case) that can be used by the consumer code to distinguish between different errors
   message: Error message providing an explanation of the error
   violations: All the fields in which some constraint was violated
+guide:
+  Responses: |
+    Most common response codes used across Trackunit APIs are in [the list of statuses](#statuses):
+
+    - 2xx Successful responses
+    - 3xx Redirection responses
+    - 4xx Client error responses
+    - 5xx Server error responses
+  Error Object: >-
+    The intent for such an error objects is to offer a standardised way to communicate use-case specific errors. Such errors
+    may require individual handling in the consumer implementation. A key element in this case is the code attribute.
+    Consumer code may use it to distinguish between different error cases. Please refer to the documentation of a specific
+    API operation for a list of applicable error codes: the [API Reference](@/reference.html) has a page for each.
+  Constraint violations: >-
+    Constraint violation errors contain additional violations attribute that enlists all the fields, in which some
+    constraint was violated. See [constraint_violation](@/errors/constraint_violation.html).
 formats:
   default:
     status: $status
@@ -55,6 +74,9 @@ errors:
   constraint_violation:
     status: 400
     message: Constraint violation
+    user_message: Some values are not valid. Check the marked fields.
+    cause: Some constraint was violated.
+    fix: [Read the violations attribute, and correct all the fields that it enlists]
     on: [param]
   exactly_one_telematics_device_is_required:
     status: 400

@@ -10,7 +10,8 @@ demur: 1
 name: trackyard
 title: Trackyard API
 source: the Trackyard API's page on errors
-support: support@trackyard.example
+description: All Trackyard API errors return a JSON object with an error field and a message field.
+support: support@trackyard.com
 request_id: { field: X-Request-Id, prefix: req_ }
 headers: [x-ratelimit]
 statuses:
@@ -38,7 +39,11 @@ errors:
     format: invalid
     message: The parameters are invalid
     cause: Invalid request parameters.
-    fix: [Check parameter types and required fields, Review the API Reference for correct usage]
+    user_message: Some values are not valid.
+    fix:
+      - Check parameter types and required fields
+      - Validate JSON syntax
+      - Review the API Reference for correct usage
     on: [param]
   malformed_json:
     status: 400
@@ -46,7 +51,7 @@ errors:
     format: invalid
     message: The request body is not valid JSON
     cause: Malformed JSON.
-    fix: [Validate JSON syntax]
+    fix: [Validate JSON syntax, Review the API Reference for correct usage]
     on: [body.invalid_json]
   invalid_request:
     status: 400
@@ -77,7 +82,7 @@ errors:
     fix:
       - Check that your API key is correct
       - "Ensure you're using the Authorization: Bearer header format"
-      - Verify the key hasn't been revoked
+      - "Verify the key hasn't been revoked at [app.trackyard.com/api-keys](https://app.trackyard.com/api-keys)"
       - Generate a new key if needed
     on: [credential]
   out_of_credits:
@@ -85,14 +90,22 @@ errors:
     title: Out of credits
     message: Please top up or upgrade your plan
     cause: Out of credits.
-    fix: [Wait for monthly credit reset (1st of each month for free tier), Upgrade your plan]
+    user_message: You have no credits left.
+    fix:
+      - Wait for monthly credit reset (1st of each month for free tier)
+      - "Upgrade your plan at [app.trackyard.com/billing](https://app.trackyard.com/billing)"
+      - Purchase additional credits (coming soon)
     on: [credits.exhausted]
   forbidden:
     status: 403
     title: Forbidden
     message: This feature requires a paid plan
     cause: API key is valid but lacks permissions for the requested action.
-    fix: [Check your account tier with GET /me, Upgrade your plan if needed]
+    user_message: Your plan does not include this feature.
+    fix:
+      - Check your account tier with GET /me
+      - Upgrade your plan if needed
+      - Verify you're not accessing admin-only endpoints
     on: [plan]
   forbidden_admin: # the message is ours
     status: 403
@@ -127,7 +140,12 @@ errors:
     message: Rate limit exceeded
     retry: { class: after_delay, default_delay: 60s, attempts: 3 }
     cause: Rate limit exceeded.
-    fix: [Wait retry_after seconds before retrying, Implement exponential backoff in your code]
+    user_message: Too many requests. Try again in a moment.
+    fix:
+      - Wait retry_after seconds before retrying
+      - Implement exponential backoff in your code
+      - Upgrade to a higher tier for increased rate limits
+      - See Rate Limits & Credits
     on: [rate, quota.exceeded, credential.throttled, credits.held, upstream.refused.429]
 
   # 500
@@ -136,7 +154,10 @@ errors:
     title: Internal Server Error
     message: An unexpected error occurred
     cause: Server-side error.
-    fix: [Retry the request after a short delay, "If the problem persists, contact support with the request_id"]
+    user_message: Something went wrong on our side. Try again later.
+    fix:
+      - Retry the request after a short delay
+      - If the problem persists, contact support@trackyard.com with the request_id
     on: [internal, overloaded, rule, store, upstream]
 "#;
 

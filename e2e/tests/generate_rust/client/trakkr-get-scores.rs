@@ -9,6 +9,10 @@ pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/con
 demur: 1
 name: trakkr-get-scores
 title: Trakkr get-scores
+description: >-
+  The Trakkr API uses conventional HTTP response codes to indicate the success or failure of an API request. In general,
+  codes in the 2xx range indicate success, codes in the 4xx range indicate an error that resulted from the provided
+  information, and codes in the 5xx range indicate an error with our servers.
 source: the Trakkr API's page on get-scores
 request_id: { field: X-Request-Id, prefix: req_ }
 statuses:
@@ -21,6 +25,24 @@ statuses:
 members:
   error: Error title
   errors: Detailed error messages
+guide:
+  Error Handling Best Practices: |
+    1. **Check status codes**: Always check the HTTP status code before processing the response
+    2. **Parse error messages**: Extract both the error title and detailed messages
+    3. **Handle network errors**: Catch and handle network-level exceptions
+    4. **Log errors**: Log error details for debugging purposes
+    5. **Retry logic**: Consider implementing retry logic for 5xx errors
+    6. **User feedback**: Provide meaningful error messages to end users
+  Rate Limiting: |
+    While the API doesn't have strict rate limits, we recommend:
+
+    - Making reasonable numbers of requests
+    - Implementing exponential backoff for retries
+    - Caching responses when appropriate
+    - Avoiding rapid-fire requests
+  Need help debugging?: >-
+    If you're getting unexpected errors, check our [authentication guide](@/authentication.html) or contact support with
+    the full error response.
 formats:
   default: { error: $title, errors: [$detail] } # each violation's message, or the message itself
 violations:
@@ -32,11 +54,13 @@ errors:
     status: 400
     title: "Missing required parameter: {param}"
     message: "{param} parameter is required"
+    cause: A required parameter is missing.
     on: [param.missing]
   invalid_format:
     status: 400
     title: "Invalid {param} parameter format"
     message: "{param} must be a valid JSON array"
+    cause: A breakdown that is no array.
     on: [param.invalid.type.array]
   invalid_values:
     status: 400
@@ -73,6 +97,8 @@ errors:
     status: 400
     title: Date range too large
     message: The total date range cannot exceed 90 days
+    user_message: Choose a range of at most 90 days.
+    fix: [Split the range into several requests]
   bad_request: # the page gives 400 its description, not a sample: the title is ours
     status: 400
     title: Bad request
@@ -109,6 +135,8 @@ errors:
     status: 403
     title: Brand access denied
     message: You do not have access to this brand
+    user_message: You have no access to this brand.
+    fix: [Use a key of an account that owns the brand]
   forbidden: # the title is ours
     status: 403
     title: Forbidden

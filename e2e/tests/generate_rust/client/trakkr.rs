@@ -8,6 +8,9 @@ pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/con
 demur: 1
 name: trakkr
 title: Trakkr API
+description: >-
+  The Trakkr API uses standard HTTP status codes and returns error details in a consistent JSON format. All errors include
+  a type, code, and human-readable message.
 source: the Trakkr API's page "Error Handling"
 code_style: snake_case
 request_id: { field: X-Request-Id, prefix: req_ }
@@ -34,6 +37,25 @@ members:
   error.message: A human-readable description of what went wrong
   error.param: The specific parameter that caused the error (when applicable)
   error.doc_url: Link to documentation for this specific error
+guide:
+  Error handling: >-
+    Learn about API error responses, error codes, and best practices for handling errors in your integration. The API uses
+    conventional HTTP response codes to indicate success or failure.
+  Classes of statuses: |
+    | Class | Meaning |
+    |---|---|
+    | Success | Request was successful |
+    | Client error | Problem with your request |
+    | Server error | Something went wrong on our end |
+  Best Practices: |
+    - **Handle all error types.** Implement handlers for authentication errors, validation errors, rate limits, and server
+      errors. Each requires different handling logic.
+    - **Log errors with context.** Log the full error response including the request ID (from X-Request-Id header) for
+      debugging and support requests.
+    - **Show user-friendly messages.** Translate API error codes into helpful messages for your users. Don't expose
+      technical error details directly.
+    - **Retry transient errors.** Implement retry logic with exponential backoff for 5xx errors and 429 rate limits. Don't
+      retry 4xx client errors.
 formats:
   default:
     error:
@@ -51,6 +73,7 @@ errors:
     status: 401
     type: authentication_error
     message: No Authorization header provided
+    fix: ["Send the key with every request: see the Authentication page"]
     on: [credential.missing]
   invalid_api_key:
     status: 401
@@ -61,17 +84,20 @@ errors:
     status: 401
     type: authentication_error
     message: The API key has been revoked
+    fix: [Create another key]
     on: [credential.revoked, credential.token.revoked]
   api_key_expired:
     status: 401
     type: authentication_error
     message: The API key has expired
+    fix: [Create another key, and replace it in time]
     on: [credential.expired, credential.token.expired]
   permission_denied: # the page lists the status 403 and gives it no code of its own, so it has the type's first
     status: 403
     type: authentication_error
     code: invalid_api_key
     message: No permission to access resource
+    user_message: You have no access to this.
     on: [permission, plan.required, plan.inactive, credits.exhausted]
 
   # The request
@@ -84,6 +110,10 @@ errors:
     status: 400
     type: invalid_request_error
     message: "A request parameter is invalid: {param}"
+    user_message: Check this value.
+    fix:
+      - Look at `error.param`, correct that value, and send the request again
+      - Compare the value with the parameters of the operation in the API Reference
     on: [param.invalid]
   invalid_json:
     status: 400
@@ -118,11 +148,18 @@ errors:
     status: 429
     type: rate_limit_error
     message: Request rate limit exceeded
+    user_message: Too many requests. Try again in a moment.
+    fix:
+      - Wait as long as `Retry-After` says, then send the same request again
+      - Limit the pace of your own client with a queue
+      - Fetch more per request
     on: [rate, credential.throttled, credits.held, upstream.refused.429]
   daily_limit_exceeded:
     status: 429
     type: rate_limit_error
     message: Daily request quota exceeded
+    user_message: The limit of today is reached. Try again tomorrow.
+    fix: [Schedule the remaining requests for the next day]
     on: [quota]
 
   # The servers
