@@ -213,7 +213,8 @@ fn monitor_mode_changes_no_response() {
         let added: Vec<_> = got.keys().filter(|name| !sent.contains_key(*name)).copied().collect();
         let is_known = |name: &&str| {
             let forwarding = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port"];
-            forwarding.contains(name) || matches!(*name, "x-forwarded-proto" | "x-forwarded-prefix" | "x-request-id")
+            forwarding.contains(name)
+                || matches!(*name, "x-forwarded-proto" | "x-forwarded-prefix" | "x-request-id")
         };
         assert!(added.iter().all(is_known), "{added:?}");
 

@@ -119,6 +119,14 @@ fn schemas_tell_the_errors_of_one_status_apart() {
                 assert_eq!(schemas.len(), examples.len(), "{method} {path} {status}");
                 for (position, (name, example)) in examples.iter().enumerate() {
                     for (other, schema) in schemas.iter().enumerate() {
+                        let shown = |position: usize| {
+                            let value = &examples.values().nth(position).unwrap()["value"]["error"];
+                            (value["code"].clone(), value["type"].clone())
+                        };
+                        // Where the contract documents one code for two errors, nobody can tell them apart.
+                        if position != other && shown(position) == shown(other) {
+                            continue;
+                        }
                         let fits = fits(&written, schema, &example["value"]);
                         assert_eq!(fits, position == other, "{method} {path} {status}: {name} and {schema}");
                         pairs += 1;

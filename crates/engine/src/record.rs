@@ -1,9 +1,8 @@
 //! What is recorded of one request, for logs and journals. Never shown to clients.
+//! Long because the record, its rejection and its violations are one value that logs read together.
 //!
 //! A record is plain data. It keeps neither the engine nor a store alive, and has fixed slots for check outcomes and
 //! stage timings, so that filling it costs a request that passes no allocation.
-//!
-//! Long because the record, its rejection and its violations are one value that logs read together.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -57,10 +57,16 @@ fn validates_each_operation_as_its_settings_say() {
     let rule = "rules: [{ name: small, operations: [add], require: '!has(params.n) || params.n < 5', raise: bad_request }]\n";
     for (settings, target, body, expected) in [
         ("", "/items?n=1", r#"{"a":1}"#, "add /items?n=1"),
-        ("", "/items?n=x", "{}", "400 param.invalid.type.integer"),
-        (", validation: on", "/items?n=x", "{}", "400 param.invalid.type.integer"),
+        ("", "/items?n=x", r#"{"a":1}"#, "400 param.invalid.type.integer"),
+        (", validation: on", "/items?n=x", r#"{"a":1}"#, "400 param.invalid.type.integer"),
+        ("", "/items?n=1", "{}", "400 param.missing"),
         (", validation: shadow", "/items?n=1", r#"{"a":1}"#, "add /items?n=1"),
-        (", validation: shadow", "/items?n=x", "{}", "add /items?n=x would be param.invalid.type.integer"),
+        (
+            ", validation: shadow",
+            "/items?n=x",
+            r#"{"a":1}"#,
+            "add /items?n=x would be param.invalid.type.integer",
+        ),
         (", validation: shadow", "/items", "{", "add /items would be body.invalid_json"),
         (", validation: off", "/items?n=x", "{}", "add /items?n=x"),
         (", validation: off", "/items", "{", "add /items"),

@@ -34,7 +34,7 @@ apis:
     contract: contract.yaml
     openapi: openapi.yaml
     authentication: { scheme: bearer, prefix: shp, failures: { requests: 3, per: 60s } }
-    overload: { in_flight: 1 }
+    overload: { in_flight: 2 }
     operations:
       listItems: { credits: 1, usage: { trailer: X-Used }, idempotency: upstream }
       showItem: { credits: 2 }

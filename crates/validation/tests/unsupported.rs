@@ -1,4 +1,5 @@
 //! Parts of a document that cannot be used cost that part, and nothing else.
+//! Long because each keyword has its row.
 //!
 //! Each row is a schema or an operation with one part that cannot be used, what `check` says, and which values pass.
 

@@ -18,7 +18,6 @@ use modules::Crate;
 const CIRCLES: &[(&str, &[&str])] = &[
     ("admission", &["ledger", "ledger::claim"]),
     ("cli", &["commands::import", "commands::keys"]),
-    ("client", &["error", "network"]),
     ("config", &["api", "operation", "rule"]),
     ("config", &["gateway", "gateway::cache", "gateway::checks", "gateway::limits", "gateway::upstream"]),
     ("contract", &["catalogue", "parse::pattern", "plural", "problem", "template"]),

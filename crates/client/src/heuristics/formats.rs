@@ -6,8 +6,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value as Json};
 
+use super::found::{HeuristicMatch, MAX_VIOLATIONS, first_text, text};
 use super::violations::{self, by_field, path_of};
-use super::{HeuristicMatch, MAX_VIOLATIONS, first_text, text};
 use crate::error::FieldViolation;
 use crate::retry_after::seconds;
 

@@ -3,8 +3,8 @@
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
-use super::HeuristicMatch;
 use super::formats::aws_name;
+use super::found::HeuristicMatch;
 
 /// The headers that name a request, for the support of an API.
 pub(crate) const REQUEST_IDS: [&str; 14] = [

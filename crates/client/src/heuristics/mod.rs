@@ -6,36 +6,20 @@
 //! show may be in headers. Only the structure counts, never the wording.
 
 mod formats;
+mod found;
 mod headers;
 mod violations;
 mod xml;
 
-use std::time::Duration;
-
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use crate::error::FieldViolation;
+pub(crate) use found::HeuristicMatch;
 pub(crate) use headers::REQUEST_IDS;
-
-/// The parts of an error, as far as its format shows them.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct HeuristicMatch {
-    pub(crate) kind: Option<String>,
-    pub(crate) code: Option<String>,
-    pub(crate) message: String,
-    pub(crate) param: Option<String>,
-    pub(crate) violations: Vec<FieldViolation>,
-    pub(crate) request_id: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-}
 
 /// Maximum characters of a message taken from a text body.
 const MAX_TEXT_CHARS: usize = 512;
-/// Maximum number of violations.
-const MAX_VIOLATIONS: usize = 100;
-
 pub(crate) fn recognize(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
     let mut found = match serde_json::from_slice::<Json>(body) {
         Ok(Json::Object(object)) => formats::object(headers, &object),
@@ -46,20 +30,6 @@ pub(crate) fn recognize(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
     };
     headers::complete(&mut found, headers);
     found
-}
-
-/// A text or a number as text; `None` if it is empty.
-fn text(object: &Map<String, Json>, name: &str) -> Option<String> {
-    match object.get(name)? {
-        Json::String(text) if !text.is_empty() => Some(text.clone()),
-        Json::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// The first of several members that has a text.
-fn first_text(object: &Map<String, Json>, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| text(object, name))
 }
 
 /// A text body, truncated. HTML is never a message.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{MAX_VIOLATIONS, first_text};
+use super::found::{MAX_VIOLATIONS, first_text};
 use crate::error::FieldViolation;
 
 /// How deep errors by field are read.

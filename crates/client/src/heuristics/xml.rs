@@ -2,7 +2,7 @@
 //!
 //! Not an XML parser: only the texts of these elements are needed, and a body may be truncated.
 
-use super::HeuristicMatch;
+use super::found::HeuristicMatch;
 
 pub(super) fn error(body: &[u8]) -> Option<HeuristicMatch> {
     let text = std::str::from_utf8(body).ok()?.trim_start();

@@ -1,5 +1,6 @@
 //! The stages of a request, in their order: route → authenticate → authorize → rate and quota → validate → rules →
 //! reserve credits → forward.
+//! Long because the order of the stages is read in one file.
 //!
 //! Each stage passes the request on to the next one or ends with a [`Rejection`]; no stage runs twice. The order matters.
 //! What the API's document says to everyone (paths and methods) comes first, and the caller is authenticated before

@@ -1,4 +1,5 @@
 //! Looks up the operation for a method and a path, in a tree of path segments.
+//! Long because the rules of matching are read beside their table.
 //!
 //! Literal segments take precedence over templated ones, as OpenAPI requires. A segment may contain several
 //! parameters (`{base}...{head}`, `{id}.json`). A lookup does not allocate for paths of ordinary length, and its time

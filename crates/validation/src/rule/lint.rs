@@ -1,4 +1,5 @@
 //! Checks a parsed expression and rewrites it for fast evaluation.
+//! Long because each warning needs what it walks over.
 //!
 //! Reports unknown names, types that cannot match, and unbounded cost. Members of variables are rewritten to
 //! variables of their own, constant patterns, dates and durations to precomputed values, and the lists of loops to
