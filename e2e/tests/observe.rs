@@ -181,7 +181,7 @@ fn monitor_mode_changes_no_response() {
         ("GET", "/rows/broken", &[own], 500, "upstream.failed"),
         ("GET", "/rows/busy", &[own], 503, "upstream.unavailable"),
         ("GET", "/rows/paid", &[own], 402, "upstream.failed"),
-        ("GET", "/rows/raised", &[own], 409, "upstream.refused"),
+        ("GET", "/rows/raised", &[own], 409, "resource.conflict"),
         ("GET", "/rows/large", &[own], 400, "upstream.refused"),
         ("GET", "/rows/chunked", &[own], 422, "upstream.refused"),
         ("GET", "/rows/named", &[own], 404, "upstream.refused"),

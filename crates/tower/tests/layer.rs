@@ -165,7 +165,7 @@ async fn every_failure_is_in_the_contract() {
             post_json(r#"{"items":[1,"x"]}"#),
             400,
             "invalid_param",
-            Some("items"),
+            Some("items[1]"),
         ),
         (
             "JSON without a member",

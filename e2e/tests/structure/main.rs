@@ -34,6 +34,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "variants",
         ],
     ),
+    ("client", &["heuristics", "heuristics::xml"]),
     ("contract", &["round_trip", "round_trip::violations"]),
     ("tower", &["body", "error"]),
 ];

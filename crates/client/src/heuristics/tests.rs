@@ -1,3 +1,4 @@
+use super::found::MAX_VIOLATIONS;
 use super::*;
 
 /// Type, code, message, and parameter or field.
