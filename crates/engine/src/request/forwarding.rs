@@ -30,7 +30,7 @@ pub(crate) struct Arrival<'r> {
 
 /// Sets the headers.
 pub(crate) fn set(headers: &mut HeaderMap, arrival: Arrival<'_>) {
-    let sent = arrival.is_trusted.then(|| Sent::read(headers)).unwrap_or_default();
+    let sent = if arrival.is_trusted { Sent::read(headers) } else { Sent::default() };
     let proto = sent.proto.as_deref().unwrap_or("http");
     let host = sent.host.as_deref().or(arrival.host).filter(|host| is_host(host));
     if let Some(forwarded) = forwarded(arrival.client, host, proto) {
