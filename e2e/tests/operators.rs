@@ -313,7 +313,7 @@ fn check_finds_a_log_or_a_store_that_cannot_be_written() {
             said["diagnostics"].as_array().unwrap().iter().filter_map(|it| it["message"].as_str()).collect();
         match expected {
             Some(expected) => {
-                assert!(found.iter().any(|it| it.contains(expected)), "{store} {log}: {found:?}")
+                assert!(found.iter().any(|it| it.contains(expected)), "{store} {log}: {found:?}");
             }
             None => assert_eq!(found, Vec::<&str>::new()),
         }

@@ -590,6 +590,11 @@ pub(crate) struct BookingArgs {
     pub(crate) operation: Option<String>,
 }
 
+/// The value of the variable that was renamed to `DEMUR_OUTPUT`.
+pub(crate) fn old_output_variable() -> Option<PathBuf> {
+    std::env::var_os("DEMUR_INTO").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -663,9 +668,4 @@ mod tests {
             assert_eq!(*first, meaning, "`{variable}` is for `{at}` and for `{command} --{name}`");
         }
     }
-}
-
-/// The value of the variable that was renamed to `DEMUR_OUTPUT`.
-pub(crate) fn old_output_variable() -> Option<PathBuf> {
-    std::env::var_os("DEMUR_INTO").filter(|value| !value.is_empty()).map(PathBuf::from)
 }

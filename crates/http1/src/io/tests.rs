@@ -373,7 +373,6 @@ async fn hands_the_socket_over_when_the_protocol_changes() {
 }
 
 #[path = "../../tests/cases/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the table is shared with the tests of the parser")]
 mod cases;
 
 /// The types of the crate `http` hold every head that is accepted: none of its headers is lost.
