@@ -184,7 +184,7 @@ fn monitor_mode_changes_no_response() {
         ("GET", "/rows/raised", &[own], 409, "resource.conflict"),
         ("GET", "/rows/large", &[own], 400, "upstream.refused"),
         ("GET", "/rows/chunked", &[own], 422, "upstream.refused"),
-        ("GET", "/rows/named", &[own], 404, "upstream.refused"),
+        ("GET", "/rows/named", &[own], 404, "resource.not_found"),
         ("GET", "/rows/unsound", &[own], 200, "upstream.invalid_response"),
         ("GET", "/rows/elsewhere", &[own], 302, "credential.malformed"),
         ("GET", "/rows/in-query?a=1&token=of-the-service&b=2", &[][..], 200, "credential.malformed"),

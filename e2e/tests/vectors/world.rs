@@ -148,5 +148,5 @@ pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, answer: Respo
 
 /// Failures of an upstream.
 pub(crate) fn failures() -> Vec<MockResponse> {
-    vec![MockResponse::html(500), MockResponse::html(502), MockResponse::stack_trace()]
+    vec![MockResponse::html(500), MockResponse::html(500), MockResponse::stack_trace()]
 }

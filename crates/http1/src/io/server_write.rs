@@ -102,7 +102,6 @@ impl ServerStream {
             (Some(0), Some(announced)) if here == 0 => BodyLength::Known(announced),
             (Some(0), None) if here == 0 => BodyLength::None,
             (Some(left), _) => BodyLength::Known(here + left),
-            (None, _) if body.is_end_stream() => BodyLength::Known(here),
             (None, _) => BodyLength::Unknown,
         };
         let write = |writer: &mut HeadWriter<'_>| {
