@@ -265,9 +265,8 @@ impl ReportedContract {
 
     /// The name of the parameter in the style of the contract, for styles that need no conversion.
     fn name_of<'v>(&self, violation: &'v Violation) -> Option<&'v str> {
-        let is_whole = violation.param.is_empty() && violation.pointer.is_empty();
         match self.contract.field_style() {
-            FieldStyle::Name if is_whole => Some(violation.location.as_str()),
+            FieldStyle::Name if is_whole(violation) => Some(violation.location.as_str()),
             FieldStyle::Name => Some(&violation.param),
             FieldStyle::Pointer => Some(&violation.pointer),
             FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path => None,
@@ -281,6 +280,7 @@ impl ReportedContract {
         problem: &Problem<'_>,
         text: &str,
     ) -> Result<(), TestCaseError> {
+        let violation = given;
         let fidelity = |part: &str| self.fidelity(problem.error, part);
         prop_assert!(
             back.rules.is_empty() || back.rules.contains(&given.condition),
@@ -322,9 +322,12 @@ impl ReportedContract {
             ("violation.allowed", back.allowed.as_deref(), Some(allowed.as_str())),
         ] {
             let Some(given) = given else { continue };
+            // A violation of a whole location has an empty name, which `$param` omits and `$violation.param` replaces.
+            let is_unnamed = part == "violation.param" && is_whole(violation);
             let is_kept = match fidelity(part) {
                 Some(Fidelity::Kept) => true,
                 Some(Fidelity::Changed(changes)) => changes.iter().all(|change| match change {
+                    Difference::UnlessEmpty if is_unnamed => false,
                     Difference::AsText | Difference::UnlessEmpty => !given.is_empty(),
                     Difference::Unless(_) => !given.is_empty() && is_tame(problem),
                     Difference::Restyled => true,
@@ -342,6 +345,11 @@ impl ReportedContract {
         }
         Ok(())
     }
+}
+
+/// Whether it is about a location as a whole, such as the query or the body.
+fn is_whole(violation: &Violation) -> bool {
+    violation.param.is_empty() && violation.pointer.is_empty()
 }
 
 /// A value as in a rendered text.
