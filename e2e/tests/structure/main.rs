@@ -34,7 +34,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "variants",
         ],
     ),
-    ("client", &["heuristics", "heuristics::xml"]),
     ("contract", &["round_trip", "round_trip::violations"]),
     ("tower", &["body", "error"]),
 ];

@@ -18,6 +18,8 @@ pub(crate) struct HeuristicMatch {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// Maximum characters of a message taken from a text body.
+pub(super) const MAX_TEXT_CHARS: usize = 512;
 /// Maximum number of violations.
 pub(super) const MAX_VIOLATIONS: usize = 100;
 
@@ -33,4 +35,9 @@ pub(super) fn text(object: &Map<String, Json>, name: &str) -> Option<String> {
 /// The first of several members that has a text.
 pub(super) fn first_text(object: &Map<String, Json>, names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| text(object, name))
+}
+
+/// A text as one line, truncated.
+pub(super) fn shortened(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT_CHARS).collect()
 }

@@ -15,11 +15,11 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::Value as Json;
 
+use found::{MAX_TEXT_CHARS, shortened};
+
 pub(crate) use found::HeuristicMatch;
 pub(crate) use headers::REQUEST_IDS;
 
-/// Maximum characters of a message taken from a text body.
-const MAX_TEXT_CHARS: usize = 512;
 pub(crate) fn recognize(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
     let mut found = match serde_json::from_slice::<Json>(body) {
         Ok(Json::Object(object)) => formats::object(headers, &object),
@@ -41,10 +41,6 @@ fn plain(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
         return HeuristicMatch::default();
     }
     HeuristicMatch { message: shortened(text), ..HeuristicMatch::default() }
-}
-
-fn shortened(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Not an XML parser: only the texts of these elements are needed, and a body may be truncated.
 
-use super::found::HeuristicMatch;
+use super::found::{HeuristicMatch, shortened};
 
 pub(super) fn error(body: &[u8]) -> Option<HeuristicMatch> {
     let text = std::str::from_utf8(body).ok()?.trim_start();
@@ -29,5 +29,5 @@ fn element(text: &str, name: &str) -> Option<String> {
     }
     let unescaped =
         content.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
-    Some(super::shortened(&unescaped.replace("&amp;", "&"))).filter(|text| !text.is_empty())
+    Some(shortened(&unescaped.replace("&amp;", "&"))).filter(|text| !text.is_empty())
 }
