@@ -13,6 +13,6 @@ pub struct Branding {
     pub style: Option<String>,
     /// Further pages in Markdown, by their names without `.md`. The first heading is the title.
     pub pages: Vec<(String, String)>,
-    /// Templates that replace those of the same name: `page.html`, `blocks.html`, `apis.html`.
+    /// Templates that replace those of the same name: `page.html`, `head.html`, `blocks.html`, `apis.html`.
     pub templates: BTreeMap<String, String>,
 }

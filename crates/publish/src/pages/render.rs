@@ -12,7 +12,8 @@ use super::overview::status_class;
 use super::{highlight, markdown};
 
 /// The templates, which a project can override by name.
-const TEMPLATES: [(&str, &str); 3] = [
+const TEMPLATES: [(&str, &str); 4] = [
+    ("head.html", include_str!("../../templates/head.html")),
     ("page.html", include_str!("../../templates/page.html")),
     ("blocks.html", include_str!("../../templates/blocks.html")),
     ("apis.html", include_str!("../../templates/apis.html")),
