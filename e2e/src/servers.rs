@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::Value as Json;
+
+use crate::installed::installed;
 
 /// The timeout for a response.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,7 +39,7 @@ impl Servers {
     }
 
     fn start() -> Self {
-        let root = installed();
+        let root = installed("servers.sh");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/serve.py");
         let mut command = Command::new(root.join("python/bin/python"));
         command.arg(script).arg(&root).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -56,18 +58,6 @@ impl Servers {
     pub fn address(&self, name: &str) -> SocketAddr {
         *self.addresses.get(name).unwrap_or_else(|| panic!("no server `{name}`"))
     }
-}
-
-/// The folder of the programs, which are installed first if they are missing.
-pub fn installed() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers.sh");
-    let output =
-        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the servers cannot be installed: {said}");
-    let said = String::from_utf8(output.stdout).expect("a path");
-    // A package manager may print as well; the folder is the last line.
-    PathBuf::from(said.lines().last().expect("a path"))
 }
 
 /// Sends a target as it is and returns what ran: `None` where the server's router found nothing, or rejected the request.

@@ -14,7 +14,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use demur_e2e::hostile::{bytes, items};
-use demur_e2e::{Gateway, MockResponse, NewKey, TestDir, Upstream, servers};
+use demur_e2e::{Gateway, MockResponse, NewKey, TestDir, Upstream, installed};
 use demur_source::Node;
 use serde_json::{Value as Json, json};
 
@@ -81,14 +81,14 @@ fn all_passed(site: &Site, results: &[Json], at_least: usize) {
 fn requests_of_curl_pass() {
     let site = Site::start();
     let mut command = Command::new(file("curl.sh"));
-    command.arg(servers::installed().join("bin/curl")).args([&site.url(), &site.key]);
+    command.arg(installed("servers.sh").join("bin/curl")).args([&site.url(), &site.key]);
     every_request_passes(&site, command, 30);
 }
 
 #[test]
 fn requests_of_python_clients_pass() {
     let site = Site::start();
-    let mut command = Command::new(servers::installed().join("python/bin/python"));
+    let mut command = Command::new(installed("servers.sh").join("python/bin/python"));
     command.arg(file("python_clients.py")).args([&site.url(), &site.key]);
     every_request_passes(&site, command, 100);
 }
@@ -97,7 +97,7 @@ fn requests_of_python_clients_pass() {
 fn requests_of_node_clients_pass() {
     let site = Site::start();
     let mut command = Command::new("node");
-    command.env("NODE_MODULES", servers::installed().join("node/node_modules"));
+    command.env("NODE_MODULES", installed("servers.sh").join("node/node_modules"));
     command.arg(file("node_clients.mjs")).args([&site.url(), &site.key]);
     every_request_passes(&site, command, 80);
 }
@@ -105,7 +105,7 @@ fn requests_of_node_clients_pass() {
 #[test]
 fn requests_of_java_clients_pass() {
     let site = Site::start();
-    let root = servers::installed();
+    let root = installed("servers.sh");
     let classes = format!("{0}/classes:{0}/jars/*", root.display());
     let mut command = Command::new(root.join("bin/java"));
     command.args(["-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-cp", &classes, "JavaClients"]);
@@ -127,14 +127,9 @@ fn requests_of_chromium_pass() {
         let html = [("Content-Type", "text/html; charset=utf-8")];
         MockResponse::answer(200, &html, include_str!("../clients/browser.html"))
     });
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("chromium.sh");
-    let output =
-        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-    assert!(output.status.success(), "no Chromium: {}", String::from_utf8_lossy(&output.stderr));
-    let said = String::from_utf8(output.stdout).unwrap();
     let profile = TestDir::empty();
     let encoded = site.url().replace(':', "%3A").replace('/', "%2F");
-    let mut command = Command::new(said.lines().last().unwrap());
+    let mut command = Command::new(installed("chromium.sh"));
     command.args([
         "--headless",
         "--no-sandbox",

@@ -11,11 +11,10 @@
     reason = "a test that cannot go on should stop and say where"
 )]
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Gateway, NewKey, Outcome, TestDir, refusing_address};
+use demur_e2e::{Gateway, NewKey, Outcome, TestDir, installed, refusing_address};
 
 const TRACKYARD: &str = include_str!("../samples/trackyard.py");
 const GET_SCORES_PYTHON: &str = include_str!("../samples/trakkr-get-scores.py");
@@ -45,12 +44,7 @@ fn replaced(sample: &str, old: &str, new: &str) -> String {
 
 /// Runs a script under a Python that has `requests`; `python.sh` makes it where it is not there yet.
 fn python(script: &str) -> Outcome {
-    let test = std::env::current_exe().unwrap();
-    let target = test.ancestors().nth(3).expect("a test lies in target/PROFILE/deps");
-    let mut make = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("python.sh"));
-    let made = run(make.env("CARGO_TARGET_DIR", target));
-    assert_eq!(made.code, Some(0), "{made:?}");
-    run(Command::new(made.stdout.trim()).args(["-c", script]))
+    run(Command::new(installed("python.sh")).args(["-c", script]))
 }
 
 /// Without the HTTP proxy of the machine's environment.

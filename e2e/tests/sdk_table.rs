@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 
-use demur_e2e::{Gateway, MockResponse, NewKey, Received, Request, TestDir, Upstream, refusing_address};
+use demur_e2e::{
+    Gateway, MockResponse, NewKey, Received, Request, TestDir, Upstream, installed, refusing_address,
+};
 use serde_json::{Value as Json, json};
 
 /// A name, the program's first argument, whether it runs on Node, and the contract that fits it.
@@ -107,14 +109,7 @@ paths:
 
 /// The folder of the SDKs; the first call installs them.
 fn folder() -> &'static Path {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        let test = std::env::current_exe().unwrap();
-        let target = test.ancestors().nth(3).expect("a test lies in target/PROFILE/deps");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdks/install.sh");
-        let made = Command::new(script).env("CARGO_TARGET_DIR", target).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        String::from_utf8(made.stdout).unwrap().trim().into()
-    });
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| installed("sdks/install.sh"));
     &FOLDER
 }
 

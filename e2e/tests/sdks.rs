@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use demur_e2e::{Gateway, MockResponse, NewKey, Received, TestDir, Upstream};
+use demur_e2e::{Gateway, MockResponse, NewKey, Received, TestDir, Upstream, installed};
 use serde_json::{Value as Json, json};
 
 const CONFIGURATION: &str = r#"
@@ -85,14 +85,7 @@ impl Sdk {
 
     /// The folder of the SDKs; the first call installs them.
     fn folder() -> &'static Path {
-        static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-            let test = std::env::current_exe().unwrap();
-            let target = test.ancestors().nth(3).expect("a test lies in target/PROFILE/deps");
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdks/install.sh");
-            let made = Command::new(script).env("CARGO_TARGET_DIR", target).output().unwrap();
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-            String::from_utf8(made.stdout).unwrap().trim().into()
-        });
+        static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| installed("sdks/install.sh"));
         &FOLDER
     }
 

@@ -12,10 +12,9 @@
     reason = "a test that cannot go on should stop and say where"
 )]
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use demur_e2e::{Gateway, TestDir, run};
+use demur_e2e::{Gateway, TestDir, installed, run};
 
 #[test]
 fn schemathesis_finds_only_documented_responses() {
@@ -27,7 +26,7 @@ fn schemathesis_finds_only_documented_responses() {
         examples.push(running);
     }
     let gateway = Gateway::serve_with_keys(folder);
-    let program = schemathesis();
+    let program = installed("schemathesis.sh");
     let mut findings = Vec::new();
     for example in demur_examples::all() {
         let name = example.name;
@@ -63,13 +62,4 @@ fn schemathesis_finds_only_documented_responses() {
         }
     }
     assert!(findings.is_empty(), "{}", findings.join("\n\n"));
-}
-
-fn schemathesis() -> String {
-    let test = std::env::current_exe().unwrap();
-    let target = test.ancestors().nth(3).expect("a test lies in target/PROFILE/deps");
-    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis.sh"));
-    let output = script.env("CARGO_TARGET_DIR", target).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

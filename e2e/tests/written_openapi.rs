@@ -6,17 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use demur_e2e::{TestDir, run};
+use demur_e2e::{TestDir, installed, run};
 use serde_json::Value as Json;
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn tools() -> PathBuf {
-    let output = Command::new(here().join("openapi/install.sh")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().lines().last().unwrap())
 }
 
 /// Writes a document or an overlay of an example.
@@ -42,7 +36,7 @@ fn original(api: &str) -> Json {
 
 #[test]
 fn public_validators_accept_the_written_documents() {
-    let (folder, tools) = (TestDir::empty(), tools());
+    let (folder, tools) = (TestDir::empty(), installed("openapi/install.sh"));
     let mut files = Vec::new();
     for api in names() {
         for unions in ["open", "closed"] {
@@ -60,7 +54,7 @@ fn public_validators_accept_the_written_documents() {
 
 #[test]
 fn public_tools_apply_the_overlay_to_the_same_document() {
-    let (folder, tools) = (TestDir::empty(), tools());
+    let (folder, tools) = (TestDir::empty(), installed("openapi/install.sh"));
     for api in names() {
         let (_, written) = write(&folder, api, &[], &format!("{api}.json"));
         let (overlay, _) = write(&folder, api, &["--overlay"], &format!("{api}-overlay.json"));

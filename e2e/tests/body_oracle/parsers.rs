@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use demur_e2e::{Received, Response};
+use demur_e2e::{Received, Response, installed};
 use serde_json::{Value as Json, json};
 
 use crate::reading::Reading;
@@ -21,7 +21,7 @@ pub(crate) struct Parsers {
 
 impl Parsers {
     pub(crate) fn start() -> Self {
-        let folder = folder();
+        let folder = installed("oracle/bodies/install.sh");
         let classpath = std::fs::read_to_string(folder.join("classpath")).expect("Tomcat is installed");
         Self {
             werkzeug: Lines::start(&folder, "python/bin/python", &["read.py"]),
@@ -52,16 +52,6 @@ impl Parsers {
         .map(|(parser, answer)| (parser, Reading::of(&answer)))
         .into()
     }
-}
-
-/// The folder of the parsers, which are installed first if they are missing.
-fn folder() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/bodies/install.sh");
-    let output =
-        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-    assert!(output.status.success(), "no parsers: {}", String::from_utf8_lossy(&output.stderr));
-    let said = String::from_utf8(output.stdout).expect("a path");
-    PathBuf::from(said.lines().last().expect("a path"))
 }
 
 /// A process that responds to each request with a line.

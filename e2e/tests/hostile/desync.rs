@@ -4,8 +4,8 @@
 //! would rather pass on than refuse: what it calls ambiguous or severe we refuse, and what it calls compliant we refuse by
 //! no rule of HTTP's, but for the cases in which the RFCs say otherwise, which are listed.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use demur_e2e::installed;
+use std::path::PathBuf;
 
 use demur_e2e::hostile::items;
 use demur_source::Node;
@@ -33,7 +33,7 @@ struct Case {
 
 #[test]
 fn rejects_or_forwards_whole_the_cases_of_http_desync_guardian() {
-    let folder = folder();
+    let folder = installed("desync.sh");
     let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<PathBuf> =
         files.filter(|file| file.extension().is_some_and(|end| end == "yaml")).collect();
@@ -46,15 +46,6 @@ fn rejects_or_forwards_whole_the_cases_of_http_desync_guardian() {
     assert!(found.is_empty(), "{} of {} cases:\n{}", found.len(), cases.len(), found.join("\n"));
     let (total, expected) = site.seen_and_accounted_for();
     assert_eq!(total, expected);
-}
-
-fn folder() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("desync.sh");
-    let output =
-        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the cases cannot be fetched: {said}");
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
 fn run(site: &Site, case: &Case) -> Result<(), String> {

@@ -1,8 +1,8 @@
 //! nginx and HAProxy in front of or behind a gateway, as separate processes.
 
+use demur_e2e::installed;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,12 +41,12 @@ impl Proxy {
         fs::write(&file, text).expect("the folder is ours");
         let mut command = match kind {
             Kind::Nginx => {
-                let mut command = Command::new(programs().join("nginx"));
+                let mut command = Command::new(installed("proxies.sh").join("nginx"));
                 command.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("errors")).arg("-c");
                 command
             }
             Kind::Haproxy => {
-                let mut command = Command::new(programs().join("haproxy"));
+                let mut command = Command::new(installed("proxies.sh").join("haproxy"));
                 command.args(["-db", "-f"]);
                 command
             }
@@ -83,18 +83,6 @@ impl Drop for Proxy {
 fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("it is bound")
-}
-
-/// Where they are; they are unpacked first where the machine has none.
-fn programs() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies.sh");
-    let output =
-        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "no nginx or no HAProxy: {said}");
-    let said = String::from_utf8(output.stdout).expect("a path");
-    // What is unpacked may say where it puts things; the folder is the last line.
-    PathBuf::from(said.lines().last().expect("a path"))
 }
 
 const NGINX: &str = r#"

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use demur_e2e::{Gateway, Request, TestDir, run};
+use demur_e2e::{Gateway, Request, TestDir, installed, run};
 use serde_json::Value as Json;
 
 fn here() -> &'static Path {
@@ -263,14 +263,6 @@ fn check_rejects_a_path_that_shadows_an_operation_or_is_none() {
     }
 }
 
-fn installed(script: &str) -> String {
-    let script = here().join(script);
-    let output =
-        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-    assert!(output.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned()
-}
-
 #[test]
 fn a_browser_finds_the_pages_accessible_and_usable_by_keyboard() {
     let gateway = Gateway::demo();
@@ -293,8 +285,9 @@ fn a_browser_finds_the_pages_accessible_and_usable_by_keyboard() {
     let italian = site().keys().find(|path| path.ends_with("/it/errors/validation_failed.html")).unwrap();
     pages.push(format!("/docs/{italian}"));
     let output = Command::new("node")
-        .arg(Path::new(&folder).join("pages.mjs"))
-        .args([&chromium, &format!("http://{}", gateway.address())])
+        .arg(folder.join("pages.mjs"))
+        .arg(chromium)
+        .arg(format!("http://{}", gateway.address()))
         .args(&pages)
         .output()
         .unwrap();
