@@ -30,10 +30,10 @@ pub(crate) fn read_rule(
     });
     let raise = reader
         .required(&mut fields, "raise")
-        .and_then(|(name, span)| named_error(name, span, contracts, reader));
-    let on_failure = fields
-        .node("on_failure")
-        .and_then(|node| named_error(node.scalar_text().unwrap_or_default(), node.span, contracts, reader));
+        .and_then(|(name, span)| named_error(name, span, contracts, [], reader));
+    let on_failure = fields.node("on_failure").and_then(|node| {
+        named_error(node.scalar_text().unwrap_or_default(), node.span, contracts, [], reader)
+    });
     let mut with = Vec::new();
     for (key, node) in fields.map("with", reader.found) {
         let text = node.scalar_text().unwrap_or_default();
@@ -53,16 +53,18 @@ pub(crate) fn read_rule(
     Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
 }
 
-/// An error that every contract of the API has.
-fn named_error(
+/// An error that every contract of the API has. `others` are further names that could be meant.
+pub(crate) fn named_error<'c>(
     name: String,
     span: Span,
-    contracts: &[&Contract],
+    contracts: &[&'c Contract],
+    others: impl IntoIterator<Item = &'c str>,
     reader: &mut ConfigReader<'_>,
 ) -> Option<String> {
-    let contract = contracts.iter().find(|contract| contract.named(&name).is_none());
-    let Some(contract) = contract else { return Some(name) };
-    let help = match did_you_mean(&name, contract.own_conditions()) {
+    let missing = contracts.iter().find(|contract| contract.named(&name).is_none());
+    let Some(contract) = missing else { return Some(name) };
+    let known = contract.own_conditions().into_iter().chain(others);
+    let help = match did_you_mean(&name, known) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("declare it under `errors:` of the contract `{}`", contract.name()),
     };

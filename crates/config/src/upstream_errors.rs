@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 
 use demur_contract::{Condition, Contract, DENIAL_PARAMS, EntrySource, ErrorEntry};
 use demur_engine::settings::{TranslationRule, UpstreamErrorMode, UpstreamErrors};
-use demur_source::{Fields, Node, NodeKind, Span, did_you_mean};
+use demur_source::{Fields, Node, NodeKind, Span};
 use serde_json::Value as Json;
 
 use crate::reader::ConfigReader;
+use crate::rule::named_error;
 
 const MODES: &[(&str, UpstreamErrorMode)] = &[
     ("contract", UpstreamErrorMode::Contract),
@@ -79,7 +80,7 @@ fn read_rule(node: &Node, contracts: &[&Contract], reader: &mut ConfigReader<'_>
     }
     let raise = reader.required(&mut fields, "raise");
     let raise =
-        raise.and_then(|(name, span)| named_error(name, span, contracts, reader).map(|it| (it, span)));
+        raise.and_then(|(name, span)| raised_error(name, span, contracts, reader).map(|it| (it, span)));
     let detail = fields.node("detail");
     let detail = detail.and_then(|node| read_pointer(node, reader).map(|pointer| (pointer, node.span)));
     let mut params = Vec::new();
@@ -170,32 +171,25 @@ fn is_pointer(text: &str, span: Span, reader: &mut ConfigReader<'_>) -> bool {
 }
 
 /// An error that every contract of the API has, or a condition that is not the gateway's alone.
-fn named_error(
+fn raised_error(
     name: String,
     span: Span,
     contracts: &[&Contract],
     reader: &mut ConfigReader<'_>,
 ) -> Option<String> {
-    let missing = contracts.iter().find(|contract| contract.named(&name).is_none());
-    let Some(contract) = missing else { return Some(name) };
-    match Condition::from_name(&name) {
-        Some(condition) if condition.upstream_may_raise() => return Some(name),
+    let is_declared = contracts.iter().all(|contract| contract.named(&name).is_some());
+    match Condition::from_name(&name).filter(|_| !is_declared) {
+        Some(condition) if condition.upstream_may_raise() => Some(name),
         Some(_) => {
             let help = "raise an error of the contract by its name".to_owned();
             reader.error(span, "unknown-error", format!("only the gateway itself raises `{name}`"), help);
-            return None;
+            None
         }
-        None => {}
+        None => {
+            let conditions = Condition::all().filter(|it| it.is_listed() && it.upstream_may_raise());
+            named_error(name, span, contracts, conditions.map(|condition| condition.name()), reader)
+        }
     }
-    let conditions = Condition::all().filter(|it| it.is_listed() && it.upstream_may_raise());
-    let mut known: Vec<&str> = contract.own_conditions();
-    known.extend(conditions.map(|condition| condition.name()));
-    let help = match did_you_mean(&name, known.iter().copied()) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => format!("declare it under `errors:` of the contract `{}`", contract.name()),
-    };
-    reader.error(span, "unknown-error", format!("the contract has no error `{name}`"), help);
-    None
 }
 
 /// Warns of a message or a parameter that no client ever sees.

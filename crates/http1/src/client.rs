@@ -2,7 +2,7 @@
 
 use crate::body::{BodyDecoder, BodyEncoder, BodyLength, Decoded, EncodeError, Frame, Framing};
 use crate::head::{Headers, RequestFacts, ResponseHead, ResponseParser};
-use crate::write::{HeadWriter, content_length};
+use crate::write::{HeadWriter, content_length, head};
 use crate::{Limits, ParseError};
 
 /// One connection to a server.
@@ -58,17 +58,12 @@ impl ClientConnection {
         if !matches!(self.phase, Phase::Idle) || !is_writable {
             return Err(EncodeError::OutOfOrder);
         }
-        let start = out.len();
-        out.extend_from_slice(method.as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(target);
-        out.extend_from_slice(b" HTTP/1.1\r\n");
-        let mut writer = HeadWriter::new(out);
-        headers(&mut writer);
-        if writer.finish().is_err() {
-            out.truncate(start);
-            return Err(EncodeError::Trailer);
-        }
+        let request_line = |out: &mut Vec<u8>| {
+            for part in [method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"] {
+                out.extend_from_slice(part);
+            }
+        };
+        head(out, request_line, headers).map_err(|_| EncodeError::Trailer)?;
         let encoder = match body {
             BodyLength::None => None,
             BodyLength::Known(length) => {

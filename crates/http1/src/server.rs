@@ -5,7 +5,7 @@
 
 use crate::body::{BodyDecoder, BodyEncoder, BodyLength, Decoded, EncodeError, Frame, Framing};
 use crate::head::{BadRequest, Headers, RequestHead, RequestParser, Version};
-use crate::write::{HeadWriter, content_length, status_line};
+use crate::write::{HeadWriter, content_length, head, status_line};
 use crate::{Limits, ParseError};
 
 /// One connection from a client.
@@ -190,12 +190,7 @@ impl ServerConnection {
         if !is_interim || !may_follow || exchange.interim >= limits.interim_responses {
             return false;
         }
-        let start = out.len();
-        status_line(out, status);
-        let mut writer = HeadWriter::new(out);
-        headers(&mut writer);
-        if writer.finish().is_err() {
-            out.truncate(start);
+        if head(out, |out| status_line(out, status), headers).is_err() {
             return false;
         }
         out.extend_from_slice(b"\r\n");
@@ -232,14 +227,7 @@ impl ServerConnection {
         let has_no_body = matches!(status, 100..=199 | 204);
         let is_silent = has_no_body || status == 304 || exchange.is_head;
         let mut closes = self.closes || exchange.waits;
-        let start = out.len();
-        status_line(out, status);
-        let mut writer = HeadWriter::new(out);
-        headers(&mut writer);
-        if writer.finish().is_err() {
-            out.truncate(start);
-            return Err(EncodeError::Trailer);
-        }
+        head(out, |out| status_line(out, status), headers).map_err(|_| EncodeError::Trailer)?;
         let encoder = match body {
             _ if has_no_body => BodyEncoder::None,
             BodyLength::None if is_silent => BodyEncoder::None,

@@ -26,7 +26,7 @@ pub struct HeadWriter<'o> {
 }
 
 impl<'o> HeadWriter<'o> {
-    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
+    fn new(out: &'o mut Vec<u8>) -> Self {
         Self { out, error: None }
     }
 
@@ -67,9 +67,22 @@ impl<'o> HeadWriter<'o> {
         self.out.extend_from_slice(lines);
     }
 
-    pub(crate) fn finish(self) -> Result<(), InvalidHeader> {
+    fn finish(self) -> Result<(), InvalidHeader> {
         self.error.map_or(Ok(()), Err)
     }
+}
+
+/// Writes a start line and header lines. If a header is invalid, all of it is taken back.
+pub(crate) fn head(
+    out: &mut Vec<u8>,
+    start_line: impl FnOnce(&mut Vec<u8>),
+    headers: impl FnOnce(&mut HeadWriter<'_>),
+) -> Result<(), InvalidHeader> {
+    let start = out.len();
+    start_line(out);
+    let mut writer = HeadWriter::new(out);
+    headers(&mut writer);
+    writer.finish().inspect_err(|_| out.truncate(start))
 }
 
 /// Whether a header is written by the connection itself.

@@ -152,7 +152,7 @@ fn is_common_option(option: &str) -> bool {
 }
 
 /// Removes hop-by-hop headers and those that only the gateway may set: from responses, and from requests in monitor mode.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     strip(headers, |name| is_hop_by_hop(name.as_str()) || is_reserved_by_gateway(name.as_str()), |_, _| {});
 }
 

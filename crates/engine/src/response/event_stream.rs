@@ -33,7 +33,8 @@ const MAX_NAME_BYTES: usize = 64;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+/// Whether `Content-Type` is that of server-sent events.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use demur_engine::UpstreamFault;
+use demur_engine::{UpstreamFault, is_event_stream};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body::{Body, Frame, SizeHint};
@@ -48,12 +48,11 @@ impl Hold {
     /// A short body is of use only as a whole, and so is JSON; of others the first bytes say that the upstream works. The
     /// head of an event stream can be news.
     fn of(length: Option<u64>, headers: &HeaderMap) -> Option<Self> {
-        let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         match length.map(usize::try_from) {
             Some(Ok(length)) if length <= WHOLE_BYTES => Some(Self { bytes: length, time: None }),
             Some(_) => Some(Self { bytes: 1, time: None }),
-            None if is_media_type(content_type, b"text/event-stream") => None,
-            None if is_json(content_type) => Some(Self { bytes: WHOLE_BYTES, time: Some(HOLD) }),
+            None if is_event_stream(headers) => None,
+            None if is_json(headers) => Some(Self { bytes: WHOLE_BYTES, time: Some(HOLD) }),
             None => Some(Self { bytes: 1, time: Some(HOLD) }),
         }
     }
@@ -82,13 +81,18 @@ where
 
     /// Takes what is there of the body. Returns whether it is enough.
     fn take(&mut self, cx: &mut Context<'_>, hold: Hold) -> Result<bool, UpstreamFault> {
-        while !self.is_over && !self.body.is_end_stream() && self.held() < hold.bytes {
+        while self.lacks(hold) {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(frame) => self.hold(frame)?,
                 Poll::Pending => return Ok(false),
             }
         }
         Ok(true)
+    }
+
+    /// Whether more of the body may come, and is waited for.
+    fn lacks(&self, hold: Hold) -> bool {
+        !self.is_over && !self.body.is_end_stream() && self.held() < hold.bytes
     }
 
     fn held(&self) -> usize {
@@ -120,7 +124,7 @@ where
     /// Waits until enough has come, or until it is not waited for any longer.
     async fn wait(&mut self, hold: Hold) -> Result<(), UpstreamFault> {
         let mut deadline = Instant::now() + hold.time.unwrap_or(self.timeout);
-        while !self.is_over && !self.body.is_end_stream() && self.held() < hold.bytes {
+        while self.lacks(hold) {
             match timeout(deadline.saturating_duration_since(Instant::now()), self.body.frame()).await {
                 Ok(frame) => self.hold(frame)?,
                 Err(_) if hold.time.is_none() => {
@@ -177,34 +181,22 @@ where
 
     fn size_hint(&self) -> SizeHint {
         let held = self.held() as u64;
-        if self.is_over {
-            let mut hint = SizeHint::with_exact(held);
-            if self.trailers.is_some() {
-                // Only a body without an announced length can have them.
-                hint = SizeHint::new();
-                hint.set_lower(held);
-            }
-            return hint;
-        }
-        let rest = self.body.size_hint();
+        let rest = if self.is_over { SizeHint::with_exact(0) } else { self.body.size_hint() };
         let mut hint = SizeHint::new();
         hint.set_lower(held + rest.lower());
-        if let Some(upper) = rest.upper() {
+        // Trailers follow only a body without an announced length.
+        if let (Some(upper), None) = (rest.upper(), &self.trailers) {
             hint.set_upper(held + upper);
         }
         hint
     }
 }
 
-/// Whether a `Content-Type` names this media type, whatever its parameters are.
-fn is_media_type(content_type: &[u8], name: &[u8]) -> bool {
-    let own = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-    own.trim_ascii().eq_ignore_ascii_case(name)
-}
-
-fn is_json(content_type: &[u8]) -> bool {
-    let own = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let suffix = own.len().checked_sub(b"+json".len()).and_then(|start| own.get(start..));
-    is_media_type(own, b"application/json")
+/// Whether `Content-Type` is `application/json`, or another type whose name says that it is JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let suffix = essence.len().checked_sub(b"+json".len()).and_then(|start| essence.get(start..));
+    essence.eq_ignore_ascii_case(b"application/json")
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
 }

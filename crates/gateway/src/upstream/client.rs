@@ -8,9 +8,9 @@ use std::pin::pin;
 use bytes::Bytes;
 use demur_admission::Clock;
 use demur_engine::settings::ApiSettings;
-use demur_engine::{BodyError, RequestBody, UpstreamFault, UpstreamTimeout, is_failure};
+use demur_engine::{BodyError, RequestBody, UpstreamFault, UpstreamTimeout, is_failure, strip_hop_by_hop};
 use demur_http1::Limits;
-use http::header::{CONNECTION, HOST, TE, TRAILER, UPGRADE};
+use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body;
@@ -145,15 +145,7 @@ impl UpstreamClient {
         if status == StatusCode::CONTINUE {
             return None;
         }
-        let options: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
-        for option in
-            options.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
-        {
-            headers.remove(option.trim());
-        }
-        for name in [CONNECTION, TE, TRAILER, UPGRADE] {
-            headers.remove(name);
-        }
+        strip_hop_by_hop(&mut headers);
         if !self.is_monitor_mode {
             self.origin.rewrite(&mut headers);
         }

@@ -20,3 +20,14 @@ pub enum Framing {
     /// It ends with the connection. Responses only.
     UntilClose,
 }
+
+impl Framing {
+    /// The length of the body, where it is known before.
+    pub fn length(self) -> Option<u64> {
+        match self {
+            Framing::None => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked | Framing::UntilClose => None,
+        }
+    }
+}

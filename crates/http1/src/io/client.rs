@@ -12,7 +12,7 @@ use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::net::TcpStream;
 
-use super::maps::{header_map, pairs, trailer_map};
+use super::maps::{data_or_trailers, header_map, pairs, trailer_map};
 use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
 use crate::{BodyLength, ClientConnection, Decoded, EncodeError, Framing, HeadWriter, Limits, ParseError};
@@ -120,11 +120,7 @@ impl ClientStream {
                 interim(status, headers);
                 continue;
             }
-            let length = match framing {
-                Framing::None => Some(0),
-                Framing::Length(length) => Some(length),
-                Framing::Chunked | Framing::UntilClose => None,
-            };
+            let length = framing.length();
             let mut incoming = ResponseBody { exchange: Some(exchange), length, is_done: false, idle: None };
             incoming.finish_if_complete();
             let mut response = Response::new(incoming);
@@ -146,8 +142,8 @@ impl ClientStream {
     /// body has ended. One that is longer or shorter than it said ends here, and the request stays incomplete.
     fn append(&mut self, frame: Option<Frame<Bytes>>, is_last: bool, out: &mut Vec<u8>) -> bool {
         let Self { socket, http } = self;
-        let trailers = match frame.map(Frame::into_data) {
-            Some(Ok(data)) => {
+        let trailers = match data_or_trailers(frame) {
+            Ok(data) => {
                 let Ok(frame) = http.frame(data.len()) else { return true };
                 socket.append(frame, data, out);
                 if !is_last {
@@ -155,8 +151,7 @@ impl ClientStream {
                 }
                 HeaderMap::new()
             }
-            Some(Err(frame)) => frame.into_trailers().unwrap_or_default(),
-            None => HeaderMap::new(),
+            Err(trailers) => trailers,
         };
         let _ = http.write_end(pairs(&trailers), out);
         true

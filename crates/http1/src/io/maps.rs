@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
 
 use crate::Headers;
 
@@ -29,6 +30,12 @@ pub(super) fn trailer_map<'t>(trailers: impl Iterator<Item = (&'t [u8], &'t [u8]
         }
     }
     (!map.is_empty()).then_some(map)
+}
+
+/// The data of a frame, or the trailers with which a body ends: none without a frame.
+pub(super) fn data_or_trailers(frame: Option<Frame<Bytes>>) -> Result<Bytes, HeaderMap> {
+    let Some(frame) = frame else { return Err(HeaderMap::new()) };
+    frame.into_data().map_err(|frame| frame.into_trailers().unwrap_or_default())
 }
 
 /// The headers of a map as bytes.

@@ -283,12 +283,7 @@ fn request(
 
 impl RequestBody {
     fn new(connection: &ServerStream, framing: Framing) -> Self {
-        let length = match framing {
-            Framing::None => Some(0),
-            Framing::Length(length) => Some(length),
-            Framing::Chunked | Framing::UntilClose => None,
-        };
-        Self { connection: connection.clone(), length, is_done: framing == Framing::None }
+        Self { connection: connection.clone(), length: framing.length(), is_done: framing == Framing::None }
     }
 
     /// Gives the rest of the body up: nothing is read after it, and the response says so.

@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use tokio::time::timeout;
 
 use super::date::with_date_line;
-use super::maps::pairs;
+use super::maps::{data_or_trailers, pairs};
 use super::scratch::with_write_buffer;
 use super::server::{After, ServerStream, State};
 use crate::{BodyLength, Decoded, EncodeError, HeadWriter, Next};
@@ -228,16 +228,15 @@ impl State {
     ) -> Result<bool, WriteError<E>> {
         let Self { socket, http, .. } = self;
         let invalid = |_: EncodeError| WriteError::Length;
-        let trailers = match frame.map(Frame::into_data) {
-            Some(Ok(data)) => {
+        let trailers = match data_or_trailers(frame) {
+            Ok(data) => {
                 socket.append(http.frame(data.len()).map_err(invalid)?, data, out);
                 if !is_last {
                     return Ok(false);
                 }
                 HeaderMap::new()
             }
-            Some(Err(frame)) => frame.into_trailers().unwrap_or_default(),
-            None => HeaderMap::new(),
+            Err(trailers) => trailers,
         };
         http.write_end(pairs(&trailers), out).map_err(invalid)?;
         Ok(true)
