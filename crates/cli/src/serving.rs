@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{Admission, Clock, Plans};
-use demur_gateway::{BindError, Config, Gateway, Listener, RunningGateway, StoreUrl};
+use demur_gateway::{BindError, Config, Gateway, JournalConfig, Listener, RunningGateway, StoreUrl};
+use demur_journal::{Journal, JournalSettings, Sink};
 use demur_source::{Diagnostics, Source};
 use demur_sqlite::{OpenError, Store};
 
@@ -62,7 +63,7 @@ impl Running {
     /// Binds the listeners, opens the store and starts the workers. Leaves nothing behind on failure.
     ///
     /// `signals` are handled before any output: a supervisor may send one as soon as it reads that the gateway is ready.
-    pub(crate) fn start(config: Config, signals: Signals) -> Result<Self, CommandFailure> {
+    pub(crate) fn start(mut config: Config, signals: Signals) -> Result<Self, CommandFailure> {
         let gateway = Gateway::bind(&config.listeners).map_err(|BindError { address, error }| {
             let help = match error.kind() {
                 ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
@@ -74,6 +75,7 @@ impl Running {
         })?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
+        config.journal_sink = config.journal.as_ref().map(start_journal).transpose()?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
         let gateway = gateway.serve(config, admission, Clock::start()).map_err(|error| {
             CommandFailure::unavailable(format!("cannot start the workers: {error}"), None)
@@ -112,6 +114,17 @@ impl Running {
             false => output.note("stopped"),
         }
     }
+}
+
+/// Opens the journal, and starts to write it.
+fn start_journal(config: &JournalConfig) -> Result<Arc<dyn Sink>, CommandFailure> {
+    let JournalConfig { path, max_age, max_bytes, .. } = config;
+    let settings = JournalSettings { max_age: *max_age, max_bytes: *max_bytes, ..JournalSettings::new(path) };
+    let journal = Journal::start(settings).map_err(|error| {
+        let help = "name a file of its own under `journal`, or delete this one".to_owned();
+        CommandFailure::unavailable(format!("the journal cannot be used: {error}"), help)
+    })?;
+    Ok(Arc::new(journal))
 }
 
 /// Opens the store of a configuration.

@@ -15,8 +15,9 @@ use demur_admission::{CacheConfig, Plan};
 use demur_contract::Contract;
 use demur_engine::settings::ApiSettings;
 use demur_engine::{Api, PageLookup};
+use demur_journal::Sink;
 
-use crate::access_log::LogSettings;
+use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
 
@@ -39,6 +40,10 @@ pub struct Config {
     pub trusted_proxies: Arc<TrustedProxies>,
     /// The access log.
     pub access_log: LogSettings,
+    /// The journal.
+    pub journal: Option<JournalConfig>,
+    /// Takes the entries of the journal.
+    pub journal_sink: Option<Arc<dyn Sink>>,
     /// The plans.
     pub plans: Vec<Plan>,
     /// The APIs.
@@ -47,6 +52,19 @@ pub struct Config {
     pub docs: Option<DocsConfig>,
     /// The pages that are served beside the APIs.
     pub pages: Pages,
+}
+
+/// The journal of requests that were rejected or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Its file.
+    pub path: PathBuf,
+    /// Which requests it keeps.
+    pub requests: JournalFilter,
+    /// Older entries are deleted.
+    pub max_age: Duration,
+    /// The oldest entries are deleted before the file grows beyond this, in bytes.
+    pub max_bytes: u64,
 }
 
 /// Where reference pages are served, and what they show beside what is generated.
@@ -129,6 +147,8 @@ impl Config {
             cache: CacheConfig::default(),
             trusted_proxies: Arc::default(),
             access_log: LogSettings::default(),
+            journal: None,
+            journal_sink: None,
             plans: Vec::new(),
             apis: Vec::new(),
             docs: None,

@@ -15,7 +15,7 @@ use futures_util::future::{FutureExt, join_all};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, JournalFilter};
 use crate::config::{Config, Listener};
 use crate::listener::descriptors::Descriptors;
 use crate::snapshot::Snapshot;
@@ -80,7 +80,7 @@ impl Gateway {
             config.apis.into_iter().map(|api| (Api::new(api.settings), api.upstream)).collect();
         let apis: Vec<Arc<Api>> = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
         let pages = config.pages.0.map(|build| build(&apis, &config.plans)).transpose()?;
-        let (log, log_writer) = AccessLog::start(&config.access_log)?;
+        let (log, log_writer) = AccessLog::start(&config.access_log, config.journal_sink)?;
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
         let descriptors = Descriptors::raise(config.limits.max_connections, count);
@@ -96,6 +96,7 @@ impl Gateway {
             trusted_proxies: config.trusted_proxies,
             upstreams,
             log_filter: config.access_log.requests,
+            journal_filter: config.journal.as_ref().map_or(JournalFilter::None, |journal| journal.requests),
         };
         let context = WorkerContext {
             snapshot: Arc::new(snapshot),

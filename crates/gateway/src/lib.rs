@@ -16,10 +16,10 @@ mod trusted_proxies;
 mod upstream;
 mod worker;
 
-pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
+pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{
-    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, Listener, PageBuilder, Pages, StoreUrl, Upstream,
-    UpstreamUrlError,
+    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages, StoreUrl,
+    Upstream, UpstreamUrlError,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use demur_engine::{Api, Engine};
 
-use crate::access_log::LogFilter;
+use crate::access_log::{JournalFilter, LogFilter};
 use crate::config::Upstream;
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
@@ -17,4 +17,5 @@ pub(crate) struct Snapshot {
     /// The APIs with their upstreams.
     pub(crate) upstreams: Vec<(Arc<Api>, Upstream)>,
     pub(crate) log_filter: LogFilter,
+    pub(crate) journal_filter: JournalFilter,
 }

@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod check;
 mod detect;
 pub(crate) mod docs;
+pub(crate) mod explain;
 pub(crate) mod generate;
 mod import;
 pub(crate) mod init;
@@ -12,6 +13,7 @@ pub(crate) mod matrix;
 pub(crate) mod openapi;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod tail;
 mod upstream_errors;
 mod versions;
 

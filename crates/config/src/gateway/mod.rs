@@ -4,6 +4,7 @@ mod access_log;
 mod cache;
 mod checks;
 mod docs;
+mod journal;
 mod limits;
 mod listen;
 mod store_only;
@@ -42,6 +43,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let workers = read_workers(&mut fields, reader);
     let access_log =
         fields.node("access_log").map(|node| access_log::read_access_log(node, reader)).unwrap_or_default();
+    let journal = fields.node("journal").and_then(|node| journal::read_journal(node, store.as_ref(), reader));
     let proxies = fields.node("trusted_proxies");
     let proxies = proxies.map(|node| trusted_proxies::read_trusted_proxies(node, reader)).unwrap_or_default();
     let limits = fields.node("limits").map(|node| limits::read_limits(node, reader)).unwrap_or_default();
@@ -72,6 +74,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         cache,
         trusted_proxies: proxies.into(),
         access_log,
+        journal,
         plans,
         apis,
         docs,

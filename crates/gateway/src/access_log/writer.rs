@@ -14,10 +14,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use demur_engine::RequestRecord;
+use demur_journal::Sink;
 
 use super::entry::{LogEntry, ResponseEnd};
-use super::line;
 use super::settings::{LogFilter, LogFormat, LogSettings, LogTarget};
+use super::{journal, line};
 
 /// Entries that may be queued.
 const QUEUE: usize = 8192;
@@ -44,8 +45,11 @@ pub(crate) struct AccessLog {
 pub(crate) struct LogWriterHandle(JoinHandle<()>);
 
 impl AccessLog {
-    /// Opens the log. An error means that its file cannot be written.
-    pub(crate) fn start(settings: &LogSettings) -> io::Result<(Self, LogWriterHandle)> {
+    /// Opens the log. An error means that its file cannot be written. The thread gives entries to the journal too.
+    pub(crate) fn start(
+        settings: &LogSettings,
+        journal: Option<Arc<dyn Sink>>,
+    ) -> io::Result<(Self, LogWriterHandle)> {
         let target: Box<dyn Write + Send> = match &settings.target {
             LogTarget::Stderr => Box::new(io::stderr()),
             LogTarget::Stdout => Box::new(io::stdout()),
@@ -54,7 +58,7 @@ impl AccessLog {
         let (queue, queued) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let format = settings.format.unwrap_or_default();
-        let writer = LogWriter { target, format, lost: Arc::clone(&lost), reported: None };
+        let writer = LogWriter { target, format, journal, lost: Arc::clone(&lost), reported: None };
         let thread = thread::Builder::new().name("demur-access-log".to_owned());
         let thread = thread.spawn(move || writer.run(&queued))?;
         Ok((Self { queue, lost }, LogWriterHandle(thread)))
@@ -95,6 +99,7 @@ impl LogWriterHandle {
 struct LogWriter {
     target: Box<dyn Write + Send>,
     format: LogFormat,
+    journal: Option<Arc<dyn Sink>>,
     lost: Arc<AtomicU64>,
     reported: Option<Instant>,
 }
@@ -103,13 +108,18 @@ impl LogWriter {
     fn run(mut self, queued: &Receiver<Box<LogEntry>>) {
         let mut lines = Vec::new();
         while let Ok(entry) = queued.recv() {
-            line::write(&entry, self.format, &mut lines);
-            let mut count = 1;
-            for entry in queued.try_iter().take(QUEUE) {
-                line::write(&entry, self.format, &mut lines);
-                count += 1;
+            let mut count = 0;
+            for entry in std::iter::once(entry).chain(queued.try_iter().take(QUEUE)) {
+                if entry.is_logged {
+                    line::write(&entry, self.format, &mut lines);
+                    count += 1;
+                }
+                if let (true, Some(journal)) = (entry.is_journaled, &self.journal) {
+                    journal.put(journal::entry(&entry));
+                }
             }
-            if self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
+            let is_empty = lines.is_empty();
+            if !is_empty && self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
                 self.lost.fetch_add(count, Ordering::Relaxed);
             }
             lines.clear();

@@ -23,7 +23,7 @@ use super::load_shed::SchedulerLag;
 use super::malformed;
 use super::proxy_protocol::{self, ProxyHeader};
 use super::request_body::ClientBody;
-use crate::access_log::{AccessLog, LogFilter, LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
+use crate::access_log::{AccessLog, LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
 
@@ -75,8 +75,9 @@ impl ConnectionContext {
         is_ending: Arc<AtomicBool>,
     ) -> Rc<Self> {
         let lag = SchedulerLag::new(snapshot.limits.max_queue_delay);
-        let (filter, engine) = (snapshot.log_filter, Arc::clone(&snapshot.engine));
-        let log = Rc::new(WorkerLog { log, filter, engine, clock, is_over: Cell::new(false) });
+        let (filter, journal) = (snapshot.log_filter, snapshot.journal_filter);
+        let engine = Arc::clone(&snapshot.engine);
+        let log = Rc::new(WorkerLog { log, filter, journal, engine, clock, is_over: Cell::new(false) });
         Rc::new(Self { snapshot, clock, upstreams, log, lag, is_ending })
     }
 
@@ -213,7 +214,7 @@ impl ConnectionContext {
             None => None,
         };
         let rejection = rejection.map(Box::new);
-        let summary = (self.log.filter != LogFilter::None).then(|| {
+        let summary = self.log.is_watching().then(|| {
             let target = match &rejection {
                 None => LoggedTarget::Parsed(request.method().clone(), request.uri().clone()),
                 Some(rejection) => LoggedTarget::Rejected(rejection.path.clone()),

@@ -28,9 +28,11 @@ pub(super) fn of(entry: &Entry) -> Vec<String> {
         "permission.resource" | "permission.operation" => {
             add("Use a key with the permission, or grant it: `demur keys create --scope SCOPE`.");
         }
-        "plan.required" | "plan.inactive" => add("Change the plan of the account: `demur accounts update`."),
+        "plan.required" | "plan.inactive" => {
+            add("Change the plan of the account: `demur accounts set-plan`.");
+        }
         "credits.exhausted" => {
-            add("Grant credits: `demur accounts grant`, or wait for the next grant of the plan.");
+            add("Add credits (`demur accounts top-up`), or wait for the next grant of the plan.");
         }
         "resource.method_not_allowed" => add("Use one of the methods in the header `Allow` of the response."),
         "internal" | "rule.failed" => {

@@ -25,7 +25,7 @@ fn explains_with_the_values_that_decided() {
             json!({ "status": 402, "condition": "credits.exhausted", "origin": "client",
                     "values": { "needed": 5, "available": 3 } }),
             "The operation costs 5 credits, and 3 are available.",
-            "Grant credits: `demur accounts grant`, or wait for the next grant of the plan.",
+            "Add credits (`demur accounts top-up`), or wait for the next grant of the plan.",
         ),
         (
             json!({ "status": 401, "condition": "credential.revoked", "origin": "client", "cause": "revoked at 2026-11-01T00:00:00Z" }),
