@@ -11,6 +11,7 @@
 )]
 
 mod expected;
+mod explained;
 mod registry;
 mod successes;
 mod trackbot_pro;
@@ -90,6 +91,7 @@ fn reaches_every_documented_error_over_http() {
     });
     say(&format!("every documented error reached over HTTP: {right}/{}", documented.len()));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    explained::compare_with_golden();
 }
 
 #[test]

@@ -10,6 +10,8 @@ use demur_e2e::{
 };
 use jiff::Timestamp;
 
+use crate::explained;
+
 /// Everything that a case may need. All of it is real: services, upstreams, databases, keys.
 pub(crate) struct World {
     /// The demo.
@@ -143,6 +145,7 @@ pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, answer: Respo
     };
     assert_eq!(found, Some(expected), "{logged}");
     assert_eq!(logged["status"].as_u64(), Some(answer.status.into()), "{logged}");
+    explained::check(gateway, &answer, &logged);
     answer
 }
 

@@ -47,6 +47,10 @@ pub(super) fn of(entry: &Entry) -> Vec<String> {
         _ if !entry.violations.is_empty() || name.starts_with("body.") || name.starts_with("param.") => {
             add("Correct the request as the reason says. The same request fails again.");
         }
+        name if Condition::from_name(name).is_none() => {
+            let code = entry.code.as_deref().unwrap_or(name);
+            add(&format!("See what the contract says of this error: `demur explain {code}`."));
+        }
         _ => {}
     }
     if let Some(advice) = retry(name, entry) {

@@ -45,6 +45,7 @@ fn value(entry: &Entry, name: &str) -> Option<String> {
 
 fn with_cause(text: String, cause: Option<&str>) -> String {
     match cause.filter(|cause| !cause.is_empty()) {
+        Some(cause) if cause.contains('(') => format!("{text}: {cause}"),
         Some(cause) => format!("{text} ({cause})"),
         None => text,
     }
@@ -84,7 +85,9 @@ fn condition(name: &str, entry: &Entry) -> String {
         "credits.exhausted" | "credits.held" => {
             let mut text = match (of("needed"), of("available")) {
                 (Some(needed), Some(available)) => {
-                    format!("The operation costs {needed} credits, and {available} are available")
+                    let credits = needed.parse().map_or(needed, |needed| counted(needed, "credit"));
+                    let are = if available == "1" { "is" } else { "are" };
+                    format!("The operation costs {credits}, and {available} {are} available")
                 }
                 _ => "The account has too few credits".to_owned(),
             };
@@ -128,9 +131,13 @@ fn condition(name: &str, entry: &Entry) -> String {
         }
         "resource.not_found" => "The API found nothing there".to_owned(),
         "resource.method_not_allowed" => "The path exists, and has no operation for this method".to_owned(),
+        "body.invalid_json" => "The request body could not be read as JSON".to_owned(),
         "overloaded" => "The gateway or the API had too many requests in progress".to_owned(),
         other => match Condition::from_name(other) {
             Some(condition) => condition.defaults().title.trim_end_matches('.').to_owned(),
+            None if is_rejected_by(entry, "rules") => {
+                format!("A rule of the API's configuration rejects it with the error `{other}`")
+            }
             None => format!("The API raised the error `{other}`"),
         },
     };

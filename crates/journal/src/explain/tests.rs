@@ -52,7 +52,7 @@ fn explains_with_the_values_that_decided() {
         (
             json!({ "status": 404, "condition": "order_unknown", "origin": "client" }),
             "The API raised the error `order_unknown`.",
-            "",
+            "See what the contract says of this error: `demur explain order_unknown`.",
         ),
     ] {
         let explanation = Explanation::of(&entry(given.clone()));
