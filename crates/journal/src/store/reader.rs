@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::OpenError;
 use super::schema::open_reader;
+use super::settings::OpenError;
 use crate::Entry;
 
 /// Reads the journal, while it is written.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::JournalSettings;
+use super::settings::JournalSettings;
 
 /// The most entries that are deleted at once, so that writing does not wait for long.
 const CHUNK: i64 = 20_000;

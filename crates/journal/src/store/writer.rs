@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::retention;
 use super::schema::open_writer;
-use super::{JournalSettings, OpenError, retention};
+use super::settings::{JournalSettings, OpenError};
 use crate::Entry;
 
 /// The most entries of one transaction.
