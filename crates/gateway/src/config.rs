@@ -47,6 +47,25 @@ pub struct Config {
     pub docs: Option<DocsConfig>,
     /// The pages that are served beside the APIs.
     pub pages: Pages,
+    /// When the configuration is reloaded without a signal or a command. The gateway itself watches no file: the program
+    /// that embeds it does.
+    pub reload: ReloadSettings,
+}
+
+/// When the configuration is reloaded without a signal or a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReloadSettings {
+    /// Whether the files are watched.
+    pub watch: bool,
+    /// How long the files must stay the same after a change.
+    pub settle: Duration,
+}
+
+impl Default for ReloadSettings {
+    /// Files are not watched.
+    fn default() -> Self {
+        Self { watch: false, settle: Duration::from_secs(1) }
+    }
 }
 
 /// Where reference pages are served, and what they show beside what is generated.
@@ -133,6 +152,7 @@ impl Config {
             apis: Vec::new(),
             docs: None,
             pages: Pages::default(),
+            reload: ReloadSettings::default(),
         }
     }
 }

@@ -17,8 +17,7 @@ use crate::access_log::AccessLog;
 use crate::listener::connection::{Accepted, ConnectionContext};
 use crate::listener::connections::{Activity, ConnectionTable};
 use crate::listener::descriptors::{Descriptor, Descriptors};
-use crate::proxy::Upstreams;
-use crate::snapshot::Snapshot;
+use crate::snapshot::SnapshotCell;
 
 /// A connection that is handed to a worker.
 pub(crate) struct AcceptedConnection {
@@ -49,7 +48,7 @@ pub(crate) struct Worker {
 /// What workers share.
 #[derive(Clone)]
 pub(crate) struct WorkerContext {
-    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) snapshots: Arc<SnapshotCell>,
     pub(crate) clock: Clock,
     pub(crate) log: AccessLog,
     pub(crate) descriptors: Descriptors,
@@ -94,17 +93,20 @@ impl Worker {
 }
 
 async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Message>, open: Arc<AtomicUsize>) {
-    let WorkerContext { snapshot, clock, log, descriptors, mut ending, is_ending } = context;
-    let shutdown = snapshot.limits.shutdown_timeout;
+    let WorkerContext { clock, descriptors, mut ending, .. } = context.clone();
+    let mut changes = context.snapshots.changes();
     let connections = ConnectionTable::new(descriptors.clone());
-    let upstreams = Upstreams::new(&snapshot, &descriptors, &connections, clock);
-    let shared = ConnectionContext::new(snapshot, clock, upstreams, log, is_ending);
+    let shared = ConnectionContext::new(context, connections.clone());
     let mut ended = pin!(ending.wait_for(|ending| *ending).map(|_| ()).fuse());
     loop {
         let message = tokio::select! {
             message = receiver.recv() => message,
             () = &mut ended => {
                 connections.wake_all();
+                continue;
+            }
+            Ok(()) = changes.changed() => {
+                shared.current();
                 continue;
             }
         };
@@ -133,7 +135,7 @@ async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Messa
         });
         connections.list(number, seen, task.abort_handle());
     }
-    finish(&open, shutdown).await;
+    finish(&open, shared.current().snapshot.limits.shutdown_timeout).await;
     shared.give_up();
 }
 

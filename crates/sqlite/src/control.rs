@@ -11,4 +11,4 @@ mod socket;
 
 pub use client::{ControlClient, ControlError};
 pub use server::MAX_COMMAND;
-pub(crate) use server::{ControlServer, Executor};
+pub(crate) use server::{ControlReply, ControlRequest, ControlServer, Executor};

@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod matrix;
 pub(crate) mod openapi;
+pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod serve;
 mod upstream_errors;

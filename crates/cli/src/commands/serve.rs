@@ -14,15 +14,15 @@ use crate::log;
 use crate::output::{Output, counted};
 use crate::pages;
 use crate::preflight;
-use crate::serving::{Running, load_quietly};
+use crate::reload::{self, Reloader};
+use crate::serving::{Running, load_with_inputs};
 use crate::signals::Ignored;
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let signals = Ignored::listen()?;
-    let (mut config, mut warnings) = load_quietly(&args.config, output)?;
-    for wanted in &args.listen {
-        override_listener(&mut config.listeners, wanted)?;
-    }
+    let (loaded, inputs) = load_with_inputs(&args.config, output);
+    let (mut config, mut warnings) = loaded?;
+    override_listeners(&mut config, &args.listen)?;
     let apis: Vec<String> = config
         .apis
         .iter()
@@ -46,7 +46,8 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     }
     log::start(output, &mut config.access_log);
     log_lockouts(&checked?);
-    pages::attach(&mut config, output)?;
+    let inputs = pages::attach(&mut config, inputs, output)?;
+    let (reload, format) = (config.reload, config.access_log.format);
     let running = match Running::start(config, signals.and_end()?) {
         Ok(running) => running,
         Err(failure) => {
@@ -63,7 +64,9 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     let human =
         format!("serving {} on {}\n{}", counted(apis.len(), "API"), addresses.join(", "), apis.join("\n"));
     output.result(&human, &json!({ "gateway": running.url(), "listeners": listeners }));
-    running.until_interrupted(output, is_json);
+    let reloader = Reloader::new(args, format, running.handle().clone(), inputs, reload, output);
+    reload::listen(&reloader, running.store());
+    running.until_interrupted(Some(&reloader), output, is_json);
     Ok(Exit::Ok)
 }
 
@@ -100,6 +103,11 @@ fn log_lockouts(tolerated: &Tolerated) {
     if let Some(exposed) = &tolerated.exposed_log {
         tracing::warn!(path = %exposed, "access log permissions too open");
     }
+}
+
+/// Replaces the addresses of listeners with those of `--listen`.
+pub(crate) fn override_listeners(config: &mut Config, wanted: &[Listen]) -> Result<(), CommandFailure> {
+    wanted.iter().try_for_each(|wanted| override_listener(&mut config.listeners, wanted))
 }
 
 /// Replaces the address of a listener with that of `--listen`.

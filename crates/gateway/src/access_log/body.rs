@@ -25,7 +25,7 @@ pub(crate) struct WorkerLog {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Clock,
     /// The shutdown timeout has elapsed: what is still in progress is ended by the gateway.
-    pub(crate) is_over: Cell<bool>,
+    pub(crate) is_over: Rc<Cell<bool>>,
 }
 
 /// The request, kept until it has been answered.

@@ -9,4 +9,4 @@ mod writer;
 
 pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};
-pub(crate) use writer::AccessLog;
+pub(crate) use writer::{AccessLog, LogReopener};
