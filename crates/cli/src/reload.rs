@@ -13,8 +13,8 @@ use demur_sqlite::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{Listen, ServeArgs};
-use crate::commands::serve::override_listeners;
 use crate::exit::CommandFailure;
+use crate::listeners::override_listeners;
 use crate::output::Output;
 use crate::serving::load_with_inputs;
 use crate::watch::{Watch, WatchedFiles};
@@ -136,6 +136,11 @@ impl Reloader {
                 ProcessReply::Rejected { file, reasons }
             }
         }
+    }
+
+    /// SIGHUP has come.
+    pub(crate) fn on_signal(&self) {
+        self.reload(Trigger::Signal);
     }
 
     fn apply(&self, config: Config) -> Result<u64, CommandFailure> {

@@ -13,7 +13,6 @@ use demur_sqlite::{OpenError, Store};
 use crate::exit::{CommandFailure, cannot_read, missing_folder};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::reload::{Reloader, Trigger};
 use crate::signals::{SignalEvent, Signals};
 
 /// Loads a configuration and every file it refers to.
@@ -119,18 +118,18 @@ impl Running {
         self.gateway.handle()
     }
 
-    /// Waits for a signal that ends the process, then completes open requests and closes the store. Until then,
-    /// `reloader` reloads the configuration; without one, SIGHUP ends the process too.
+    /// Waits for a signal that ends the process, then completes open requests and closes the store. Until then, `reload`
+    /// is called on SIGHUP; without it, SIGHUP ends the process too.
     ///
     /// Says so in the log if that is JSON, so that standard error has one form.
-    pub(crate) fn until_interrupted(mut self, reloader: Option<&Reloader>, output: &Output, is_json: bool) {
+    pub(crate) fn until_interrupted(mut self, reload: Option<&dyn Fn()>, output: &Output, is_json: bool) {
         loop {
-            match (self.signals.wait(), reloader) {
+            match (self.signals.wait(), reload) {
                 (SignalEvent::End, _) | (SignalEvent::Reload, None) => break,
                 (SignalEvent::ReopenLogs, _) => self.handle().reopen_log(),
-                (SignalEvent::Reload, Some(reloader)) => {
+                (SignalEvent::Reload, Some(reload)) => {
                     self.handle().reopen_log();
-                    reloader.reload(Trigger::Signal);
+                    reload();
                 }
             }
         }

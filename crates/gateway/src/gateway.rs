@@ -19,7 +19,8 @@ use crate::config::{Config, Listener};
 use crate::listener::descriptors::Descriptors;
 use crate::reload::{GatewayHandle, StaticSettings};
 use crate::snapshot::SnapshotCell;
-use crate::worker::{AcceptedConnection, Worker, WorkerContext};
+use crate::worker::{AcceptedConnection, Worker};
+use crate::worker_context::WorkerContext;
 
 /// Connections that wait to be accepted. The kernel has its own limit.
 const BACKLOG: i32 = 4096;

@@ -16,6 +16,7 @@ mod snapshot;
 mod trusted_proxies;
 mod upstream;
 mod worker;
+mod worker_context;
 
 pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{

@@ -4,20 +4,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use demur_admission::Clock;
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use crate::access_log::AccessLog;
 use crate::listener::connection::{Accepted, ConnectionContext};
 use crate::listener::connections::{Activity, ConnectionTable};
-use crate::listener::descriptors::{Descriptor, Descriptors};
-use crate::snapshot::SnapshotCell;
+use crate::listener::descriptors::Descriptor;
+use crate::worker_context::WorkerContext;
 
 /// A connection that is handed to a worker.
 pub(crate) struct AcceptedConnection {
@@ -43,18 +41,6 @@ pub(crate) struct Worker {
     sender: mpsc::UnboundedSender<Message>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
-}
-
-/// What workers share.
-#[derive(Clone)]
-pub(crate) struct WorkerContext {
-    pub(crate) snapshots: Arc<SnapshotCell>,
-    pub(crate) clock: Clock,
-    pub(crate) log: AccessLog,
-    pub(crate) descriptors: Descriptors,
-    pub(crate) ending: watch::Receiver<bool>,
-    /// The same for responses, each of which reads it.
-    pub(crate) is_ending: Arc<AtomicBool>,
 }
 
 impl Worker {

@@ -26,7 +26,7 @@ use super::request_body::ClientBody;
 use crate::access_log::{LogFilter, LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
-use crate::worker::WorkerContext;
+use crate::worker_context::WorkerContext;
 
 /// How long a connection without a request stays open during shutdown: a request may be on its way. On a new connection
 /// one certainly is.
