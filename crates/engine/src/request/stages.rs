@@ -312,7 +312,9 @@ where
         if let RequestBody::Collected(bytes) = &body
             && (bytes.is_some() || found.operation.takes_body())
         {
-            let checked = check_body(&api.settings, &found, parts, bytes.as_deref().unwrap_or_default());
+            let (bytes, reads_body) =
+                (bytes.as_deref().unwrap_or_default(), api.rules_read_body[operation.index()]);
+            let checked = check_body(&api.settings, &found, parts, bytes, reads_body);
             let (json, more) = match checked {
                 Err(_) if mode == RequestValidation::Off => Default::default(),
                 checked => {
