@@ -171,14 +171,10 @@ pub(crate) struct DynamicSettings {
 impl DynamicSettings {
     /// The snapshot of a gateway that starts.
     pub(crate) fn first(self, admission: Arc<Admission>) -> io::Result<Snapshot> {
-        self.snapshot(
-            1,
-            |settings| Api::new(settings),
-            |parts| {
-                let Parts { apis, default_contract, body_memory, pages } = parts;
-                Engine::with_pages(apis, admission, default_contract, body_memory, pages)
-            },
-        )
+        self.snapshot(1, Api::new, |parts| {
+            let Parts { apis, default_contract, body_memory, pages } = parts;
+            Engine::with_pages(apis, admission, default_contract, body_memory, pages)
+        })
     }
 
     /// The snapshot that replaces another one.

@@ -103,14 +103,15 @@ impl Store {
         let process = Arc::clone(&store.process);
         let executor = Executor::new(move |request| match request {
             ControlRequest::Command(command) => {
-                Some(ControlReply::Command(weak.upgrade()?.execute(command, Timestamp::now())))
+                let reply = weak.upgrade()?.execute(command, Timestamp::now());
+                Some(ControlReply::Command(Box::new(reply)))
             }
             ControlRequest::Process(request) => Some(match process.get() {
                 Some(handler) => ControlReply::Process(handler(request)),
                 None => {
                     let cause =
                         "the process that owns the database serves no requests, or is starting".to_owned();
-                    ControlReply::Command(Reply::Rejected { fault: CommandFault::Store { cause } })
+                    ControlReply::rejected(CommandFault::Store { cause })
                 }
             }),
         });

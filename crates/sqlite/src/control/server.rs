@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use demur_admission::{Command, CommandFault, Reply};
+use demur_admission::{Command, CommandFault};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::request::{ControlReply, ControlRequest};
 use super::sessions::{SessionSlot, SessionTable};
 use super::socket::{SocketFile, SocketFileId, peer_uid};
 use crate::OpenError;
@@ -37,23 +38,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the listener checks whether the socket is still at its path.
 const CHECK_INTERVAL: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-
-/// What a line on the control socket asks for.
-#[derive(Debug)]
-pub(crate) enum ControlRequest {
-    /// A command of the store.
-    Command(Command),
-    /// A request to the process that owns the store: an object with the member `process`.
-    Process(serde_json::Value),
-}
-
-/// The reply to either.
-#[derive(Debug, serde::Serialize)]
-#[serde(untagged)]
-pub(crate) enum ControlReply {
-    Command(Reply),
-    Process(serde_json::Value),
-}
 
 /// Executes a request; returns `None` when the store has been closed.
 #[derive(Clone)]
@@ -253,7 +237,7 @@ impl ControlSession {
             let Some(command) = read_command(&mut lines)? else { return Ok(()) };
             let reply = self.slot.while_busy(|| match command {
                 Ok(command) => self.execute(command),
-                Err(cause) => Some(rejected(CommandFault::Unreadable { cause })),
+                Err(cause) => Some(ControlReply::rejected(CommandFault::Unreadable { cause })),
             });
             let Some(reply) = reply else { return Ok(()) };
             let mut text = serde_json::to_vec(&reply)?;
@@ -273,7 +257,7 @@ impl ControlSession {
                 let Some(permit) = CountGuard::acquire(&self.long_commands, MAX_LONG_COMMANDS) else {
                     let cause =
                         format!("{MAX_LONG_COMMANDS} long commands are already running; try again later");
-                    return Some(rejected(CommandFault::Store { cause }));
+                    return Some(ControlReply::rejected(CommandFault::Store { cause }));
                 };
                 Some(permit)
             }
@@ -281,10 +265,6 @@ impl ControlSession {
         };
         (self.executor.0)(request)
     }
-}
-
-fn rejected(fault: CommandFault) -> ControlReply {
-    ControlReply::Command(Reply::Rejected { fault })
 }
 
 /// One of a bounded number, counted until it is dropped.
@@ -340,7 +320,7 @@ fn read_command(lines: &mut impl BufRead) -> io::Result<Option<Result<ControlReq
     let limit = MAX_COMMAND as u64 + 1;
     lines.by_ref().take(limit).read_until(b'\n', &mut line)?;
     if line.last() == Some(&b'\n') {
-        return Ok(Some(parse(&line).map_err(|error| error.to_string())));
+        return Ok(Some(ControlRequest::parse(&line).map_err(|error| error.to_string())));
     }
     if line.len() <= MAX_COMMAND {
         return Ok(None);
@@ -349,13 +329,6 @@ fn read_command(lines: &mut impl BufRead) -> io::Result<Option<Result<ControlReq
     rest.skip_until(b'\n')?;
     let cause = format!("longer than {MAX_COMMAND} bytes");
     Ok((rest.limit() > 0).then_some(Err(cause)))
-}
-
-fn parse(line: &[u8]) -> serde_json::Result<ControlRequest> {
-    match serde_json::from_slice::<serde_json::Value>(line) {
-        Ok(request) if request.get("process").is_some() => Ok(ControlRequest::Process(request)),
-        _ => serde_json::from_slice(line).map(ControlRequest::Command),
-    }
 }
 
 /// Whether the peer is this process's user or root. The socket's mode keeps other users out; this check applies if the
