@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
@@ -188,6 +188,15 @@ impl Upstream {
     /// The number of requests so far.
     pub fn count(&self) -> usize {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Waits until as many requests have come.
+    pub fn wait_for(&self, count: usize) {
+        let begun = Instant::now();
+        while self.count() < count {
+            assert!(begun.elapsed() < Duration::from_secs(30), "only {} requests have come", self.count());
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// The requests after the first `count`, without a copy of those before.

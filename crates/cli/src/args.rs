@@ -83,6 +83,8 @@ fn is_without_variable(argument: &Arg) -> bool {
 const GLOBAL: &str = "Global options";
 const AFTER_HELP: &str = "Start with `demur demo`: five example APIs behind one gateway, nothing to install.";
 
+const AFTER_RELOAD: &str = "The gateway is found by the store in the configuration file. It reloads the file that it was started with.";
+
 const AFTER_ROTATE: &str =
     "If you rotate a key twice, only the latest old secret works during the grace period.";
 
@@ -110,6 +112,9 @@ pub(crate) enum CliCommand {
     Demo(DemoArgs),
     /// Serve the APIs of a configuration file
     Serve(ServeArgs),
+    /// Make the running gateway reload its configuration, and print what has changed
+    #[command(after_help = AFTER_RELOAD)]
+    Reload(StoreArgs),
     /// Check a configuration file or a contract, and every file it refers to
     Check(CheckArgs),
     /// Show every error of every operation, with its causes and its exact response

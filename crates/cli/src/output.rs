@@ -49,6 +49,11 @@ impl Output {
         Self { format, color, quiet }
     }
 
+    /// The same without progress and hints.
+    pub(crate) fn quieted(&self) -> Self {
+        Self { quiet: true, ..self.clone() }
+    }
+
     pub(crate) fn is_json(&self) -> bool {
         self.format == OutputFormat::Json
     }

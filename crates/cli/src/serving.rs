@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{Admission, Clock, Plans};
-use demur_gateway::{BindError, Config, Gateway, JournalConfig, Listener, RunningGateway, StoreUrl};
+use demur_config::Inputs;
+use demur_gateway::{
+    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, StoreUrl,
+};
 use demur_journal::{Journal, JournalSettings, Sink};
 use demur_source::{Diagnostics, Source};
 use demur_sqlite::{OpenError, Store};
@@ -13,7 +16,7 @@ use demur_sqlite::{OpenError, Store};
 use crate::exit::{CommandFailure, cannot_read, missing_folder};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::signals::Signals;
+use crate::signals::{SignalEvent, Signals};
 
 /// Loads a configuration and every file it refers to.
 ///
@@ -50,6 +53,22 @@ pub(crate) fn load_quietly(file: &Path, output: &Output) -> Result<(Config, Diag
     let loaded = demur_config::load_gateway(&source, folder);
     drop(progress);
     loaded.map_err(CommandFailure::Configuration)
+}
+
+/// A configuration with its warnings, or every error.
+pub(crate) type Loaded = Result<(Config, Diagnostics), CommandFailure>;
+
+/// The same, with what was read, as far as it could be.
+pub(crate) fn load_with_inputs(file: &Path, output: &Output) -> (Loaded, Inputs) {
+    let source = match read(file) {
+        Ok(source) => source,
+        Err(failure) => return (Err(failure), Inputs::default()),
+    };
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let progress = Progress::spinner(output, "loading the configuration");
+    let (loaded, inputs) = demur_config::load_gateway_with_inputs(&source, folder);
+    drop(progress);
+    (loaded.map_err(CommandFailure::Configuration), inputs)
 }
 
 /// A running gateway and the store it owns.
@@ -98,11 +117,26 @@ impl Running {
         &self.store
     }
 
-    /// Waits for a signal that ends the process, then completes open requests and closes the store.
+    /// The running gateway, for reloads.
+    pub(crate) fn handle(&self) -> &GatewayHandle {
+        self.gateway.handle()
+    }
+
+    /// Waits for a signal that ends the process, then completes open requests and closes the store. Until then, `reload`
+    /// is called on SIGHUP; without it, SIGHUP ends the process too.
     ///
     /// Says so in the log if that is JSON, so that standard error has one form.
-    pub(crate) fn until_interrupted(self, output: &Output, is_json: bool) {
-        self.signals.wait();
+    pub(crate) fn until_interrupted(mut self, reload: Option<&dyn Fn()>, output: &Output, is_json: bool) {
+        loop {
+            match (self.signals.wait(), reload) {
+                (SignalEvent::End, _) | (SignalEvent::Reload, None) => break,
+                (SignalEvent::ReopenLogs, _) => self.handle().reopen_log(),
+                (SignalEvent::Reload, Some(reload)) => {
+                    self.handle().reopen_log();
+                    reload();
+                }
+            }
+        }
         match is_json {
             true => tracing::info!("shutting down"),
             false => output.note("shutting down: completing open requests"),

@@ -125,6 +125,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/trusted_proxies", "/properties/trusted_proxies"),
     ("/access_log", "/properties/access_log/anyOf/1"),
     ("/journal", "/properties/journal/anyOf/1"),
+    ("/reload", "/properties/reload"),
     ("/docs", "/properties/docs"),
     ("/plans/free", "/definitions/plan"),
     ("/plans/free/rates/0", "/definitions/rate"),
@@ -156,7 +157,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 
 fn sound_configuration() -> Json {
     json(
-        "{ demur: 2, limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, docs: { path: /pages },
+        "{ demur: 2, limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, docs: { path: /pages }, reload: { watch: true },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },
            apis: [{ name: shop, contract: problem, openapi: openapi.yaml, mount: { path: /shop },

@@ -179,8 +179,17 @@ fn read_document(
     let mut mistakes = Diagnostics::new();
     // Files that the document refers to are named relative to it.
     let folder = reader.folder.join(path).parent().map(Path::to_owned).unwrap_or_default();
-    let mut read = |name: &str| references.file(&folder, name);
+    let mut inputs = std::mem::take(&mut reader.inputs);
+    let mut read = |name: &str| {
+        let file = references.file(&folder, name);
+        match &file {
+            Ok(source) => inputs.read(Path::new(&source.name), source.text.as_bytes()),
+            Err(_) => inputs.missing(&folder.join(name)),
+        }
+        file
+    };
     let document = ApiDocument::load_files(&source, &mut read, options, &mut mistakes);
+    reader.inputs = inputs;
     let document = document.filter(|_| !mistakes.has_errors());
     reader.found.extend(mistakes);
     document

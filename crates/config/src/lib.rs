@@ -18,6 +18,7 @@ mod file;
 mod gateway;
 mod headers;
 mod idempotency;
+mod inputs;
 mod metering;
 pub mod migrate;
 mod operation;
@@ -34,7 +35,8 @@ mod validation;
 
 pub use demur_source::{Diagnostics, Source};
 #[cfg(feature = "gateway")]
-pub use gateway::{load_gateway, load_store_only};
+pub use gateway::{load_gateway, load_gateway_with_inputs, load_store_only};
+pub use inputs::{InputFiles, Inputs, changes};
 pub use service::{ServiceSettings, load_service};
 pub use units::{bytes, duration};
 

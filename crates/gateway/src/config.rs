@@ -52,6 +52,25 @@ pub struct Config {
     pub docs: Option<DocsConfig>,
     /// The pages that are served beside the APIs.
     pub pages: Pages,
+    /// When the configuration is reloaded without a signal or a command. The gateway itself watches no file: the program
+    /// that embeds it does.
+    pub reload: ReloadSettings,
+}
+
+/// When the configuration is reloaded without a signal or a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReloadSettings {
+    /// Whether the files are watched.
+    pub watch: bool,
+    /// How long the files must stay the same after a change.
+    pub settle: Duration,
+}
+
+impl Default for ReloadSettings {
+    /// Files are not watched.
+    fn default() -> Self {
+        Self { watch: false, settle: Duration::from_secs(1) }
+    }
 }
 
 /// The journal of requests that were rejected or failed.
@@ -65,6 +84,12 @@ pub struct JournalConfig {
     pub max_age: Duration,
     /// The oldest entries are deleted before the file grows beyond this, in bytes.
     pub max_bytes: u64,
+}
+
+impl JournalConfig {
+    pub(crate) fn filter(journal: Option<&Self>) -> JournalFilter {
+        journal.map_or(JournalFilter::None, |journal| journal.requests)
+    }
 }
 
 /// Where reference pages are served, and what they show beside what is generated.
@@ -153,6 +178,7 @@ impl Config {
             apis: Vec::new(),
             docs: None,
             pages: Pages::default(),
+            reload: ReloadSettings::default(),
         }
     }
 }

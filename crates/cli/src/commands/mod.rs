@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod matrix;
 pub(crate) mod openapi;
+pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod tail;

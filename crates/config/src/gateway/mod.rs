@@ -7,6 +7,7 @@ mod docs;
 mod journal;
 mod limits;
 mod listen;
+mod reload;
 mod store_only;
 mod trusted_proxies;
 mod upstream;
@@ -22,11 +23,27 @@ use demur_source::{Diagnostics, Fields, Node, Source};
 
 use crate::api::read_api;
 use crate::file::{api_nodes, load, read_default_contract, read_plans};
+use crate::inputs::Inputs;
 use crate::reader::ConfigReader;
 
 /// Reads a file that is in memory; relative paths in it are relative to `folder`. Warnings come with the configuration.
 pub fn load_gateway(source: &Arc<Source>, folder: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     load(source, folder, read)
+}
+
+/// The same, with what was read: also where the result is an error, as far as it could be read.
+pub fn load_gateway_with_inputs(
+    source: &Arc<Source>,
+    folder: &Path,
+) -> (Result<(Config, Diagnostics), Diagnostics>, Inputs) {
+    let mut inputs = Inputs::default();
+    let loaded = load(source, folder, |root, reader| {
+        inputs.tree = root.to_json();
+        let config = read(root, reader);
+        inputs.files = std::mem::take(&mut reader.inputs);
+        config
+    });
+    (loaded, inputs)
 }
 
 /// More threads than any machine has cores for.
@@ -64,6 +81,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         checks::check_rates(fields.map("plans", &mut Diagnostics::new()), &apis, reader);
     }
     let docs = fields.node("docs").and_then(|node| docs::read_docs(node, &apis, reader));
+    let reload = fields.node("reload").map(|node| reload::read_reload(node, reader)).unwrap_or_default();
     checks::check_body_memory(limits.body_memory, &apis, root, reader);
     fields.finish(reader.found);
     Some(Config {
@@ -78,6 +96,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         plans,
         apis,
         docs,
+        reload,
         ..Config::new(default_contract?)
     })
 }

@@ -14,20 +14,18 @@ use http::{Method, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 
 use super::entry::{LogEntry, ResponseEnd};
-use super::journal::JournalFilter;
+use super::journal::LogFilters;
 use super::path;
-use super::settings::LogFilter;
 use super::writer::AccessLog;
 
 /// The log as the requests of one worker share it.
 pub(crate) struct WorkerLog {
     pub(crate) log: AccessLog,
-    pub(crate) filter: LogFilter,
-    pub(crate) journal: JournalFilter,
+    pub(crate) filters: LogFilters,
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Clock,
     /// The shutdown timeout has elapsed: what is still in progress is ended by the gateway.
-    pub(crate) is_over: Cell<bool>,
+    pub(crate) is_over: Rc<Cell<bool>>,
 }
 
 /// The request, kept until it has been answered.
@@ -65,11 +63,6 @@ struct LoggedRequest {
 }
 
 impl WorkerLog {
-    /// Whether anything is kept of requests.
-    pub(crate) fn is_watching(&self) -> bool {
-        self.filter != LogFilter::None || self.journal != JournalFilter::None
-    }
-
     /// Logs a response when its body has ended.
     pub(crate) fn watch<B: Body>(
         self: &Rc<Self>,
@@ -140,10 +133,10 @@ impl Drop for LoggedRequest {
         let unfinished = if self.log.is_over.get() { ResponseEnd::Shutdown } else { ResponseEnd::ClientGone };
         let end = self.end.take().unwrap_or(unfinished);
         let Some(record) = self.record.take() else { return };
-        let (filter, journal) = (self.log.filter, self.log.journal);
+        let LogFilters { log, journal } = self.log.filters;
         // The nanoseconds of the clock are as good as any random number.
         let random = self.summary.since.wall.subsec_nanosecond().unsigned_abs() >> 4;
-        let kept = (filter.takes(&record, &end), journal.takes(&record, &end, random));
+        let kept = (log.takes(&record, &end), journal.takes(&record, &end, random));
         if kept != (false, false) {
             let entry = self.entry(record, end, kept);
             self.log.log.put(Box::new(entry));

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::entry::{LogEntry, ResponseEnd};
 use super::line;
+use super::settings::LogFilter;
 
 /// Which requests are kept in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +21,20 @@ pub enum JournalFilter {
     Rejected,
     /// Those, and of the others one in so many.
     OneIn(NonZeroU32),
+}
+
+/// Which requests have a line in the log, and which an entry in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogFilters {
+    pub(crate) log: LogFilter,
+    pub(crate) journal: JournalFilter,
+}
+
+impl LogFilters {
+    /// Whether anything is kept of requests.
+    pub(crate) fn take_any(self) -> bool {
+        self.log != LogFilter::None || self.journal != JournalFilter::None
+    }
 }
 
 impl JournalFilter {

@@ -10,5 +10,6 @@ mod writer;
 
 pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 pub use journal::JournalFilter;
+pub(crate) use journal::LogFilters;
 pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};
-pub(crate) use writer::AccessLog;
+pub(crate) use writer::{AccessLog, LogReopener};

@@ -6,15 +6,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use demur_engine::RequestRecord;
 use demur_journal::Sink;
+use rustix::fs::OFlags;
 
 use super::entry::{LogEntry, ResponseEnd};
 use super::settings::{LogFilter, LogFormat, LogSettings, LogTarget};
@@ -30,8 +31,12 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Log lines contain accounts and addresses: new files are readable by their owner and group only.
 const MODE: u32 = 0o640;
 
+/// Opens a log at its end, or creates it. Its last component must not be a symbolic link, which another user may have put
+/// there; those of `/dev` are the system's.
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+    let flags = if path.starts_with("/dev") { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    OpenOptions::new().append(true).create(true).mode(MODE).custom_flags(flags).open(path)
 }
 
 /// The workers' end of the log.
@@ -39,6 +44,19 @@ fn append_to(path: &Path) -> io::Result<File> {
 pub(crate) struct AccessLog {
     queue: SyncSender<Box<LogEntry>>,
     lost: Arc<AtomicU64>,
+    /// The file is opened again before the next line.
+    reopen: Arc<AtomicBool>,
+}
+
+/// Opens the file of a log again.
+#[derive(Debug, Clone)]
+pub(crate) struct LogReopener(Arc<AtomicBool>);
+
+impl LogReopener {
+    /// Before the next line: the old file was renamed.
+    pub(crate) fn reopen(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// The thread that writes. It ends when the last worker has.
@@ -58,10 +76,28 @@ impl AccessLog {
         let (queue, queued) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let format = settings.format.unwrap_or_default();
-        let writer = LogWriter { target, format, journal, lost: Arc::clone(&lost), reported: None };
+        let reopen = Arc::new(AtomicBool::new(false));
+        let path = match &settings.target {
+            LogTarget::File(path) => Some(path.clone()),
+            LogTarget::Stderr | LogTarget::Stdout => None,
+        };
+        let writer = LogWriter {
+            target,
+            path,
+            format,
+            journal,
+            lost: Arc::clone(&lost),
+            reopen: Arc::clone(&reopen),
+            reported: None,
+        };
         let thread = thread::Builder::new().name("demur-access-log".to_owned());
         let thread = thread.spawn(move || writer.run(&queued))?;
-        Ok((Self { queue, lost }, LogWriterHandle(thread)))
+        Ok((Self { queue, lost, reopen }, LogWriterHandle(thread)))
+    }
+
+    /// Reopens its file. It does not keep the log open.
+    pub(crate) fn reopener(&self) -> LogReopener {
+        LogReopener(Arc::clone(&self.reopen))
     }
 
     /// Queues an entry.
@@ -98,9 +134,11 @@ impl LogWriterHandle {
 
 struct LogWriter {
     target: Box<dyn Write + Send>,
+    path: Option<PathBuf>,
     format: LogFormat,
     journal: Option<Arc<dyn Sink>>,
     lost: Arc<AtomicU64>,
+    reopen: Arc<AtomicBool>,
     reported: Option<Instant>,
 }
 
@@ -118,6 +156,7 @@ impl LogWriter {
                     journal.put(journal::entry(&entry));
                 }
             }
+            self.reopen_if_asked();
             let is_empty = lines.is_empty();
             if !is_empty && self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
                 self.lost.fetch_add(count, Ordering::Relaxed);
@@ -125,6 +164,20 @@ impl LogWriter {
             lines.clear();
             self.warn_lost();
             thread::sleep(PAUSE);
+        }
+    }
+
+    /// The file from before stays if there is no other one: lines are better there than nowhere.
+    fn reopen_if_asked(&mut self) {
+        let Some(path) = &self.path else { return };
+        if self.reopen.swap(false, Ordering::Acquire) {
+            match append_to(path) {
+                Ok(file) => {
+                    self.target = Box::new(file);
+                    tracing::info!(path = %path.display(), "access log reopened");
+                }
+                Err(error) => tracing::error!(path = %path.display(), %error, "access log not reopened"),
+            }
         }
     }
 
