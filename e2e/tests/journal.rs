@@ -78,11 +78,11 @@ impl Shop {
 }
 
 fn fine() -> MockResponse {
-    MockResponse::answer(200, &[("Content-Type", "application/json")], "{}")
+    MockResponse::response(200, &[("Content-Type", "application/json")], "{}")
 }
 
 fn id(response: &Response) -> &str {
-    response.field("x-request-id")
+    response.header("x-request-id")
 }
 
 #[test]
@@ -175,8 +175,8 @@ fn no_secret_is_in_the_journal() {
         shop.get(&format!("/items?token={canary}")),
         shop.client.send(&Request::get("/items").key(&canary.replace("shp_", "shq_"))),
         shop.client.send(&Request::get("/items").key(&format!("{canary}0"))),
-        shop.client.send(&Request::post("/items").key(canary).content("application/json", body)),
-        shop.client.send(&Request::get("/items").field("X-Other", canary)),
+        shop.client.send(&Request::post("/items").key(canary).body("application/json", body)),
+        shop.client.send(&Request::get("/items").header("X-Other", canary)),
         shop.client.send(&Request::new(&canary[..20], "/items")),
     ];
     for response in &sent {
@@ -201,7 +201,7 @@ fn serves_on_when_the_journal_is_deleted() {
     for file in ["journal.db", "journal.db-wal", "journal.db-shm"] {
         let _ = fs::remove_file(path.join(file));
     }
-    shop.gateway.tells("journal opened again");
+    shop.gateway.reveals("journal opened again");
     assert_eq!(shop.get("/items").status, 200);
     let later = shop.client.send(&Request::get("/items"));
     shop.explained(id(&later));

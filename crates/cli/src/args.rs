@@ -1,4 +1,5 @@
 //! The definition of the command line: commands, options, their help and their environment variables.
+//! Long because the whole command line is read in one file.
 //!
 //! Every option can be set by a variable: `DEMUR_` and its name. Options of several commands that share a name but not
 //! a meaning get distinct variables with `env`, so that a variable set for one command does not change another. Options
@@ -346,7 +347,7 @@ pub(crate) struct CheckArgs {
     /// Exit with 1 if there are warnings
     #[arg(long, env = "DEMUR_STRICT")]
     pub(crate) strict: bool,
-    /// Rewrite a configuration of version 1 in place, print the difference, and check the result.
+    /// Give old keys their new names in the file, print the difference, and check the result.
     #[arg(long)]
     pub(crate) fix: bool,
 }

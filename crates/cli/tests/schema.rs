@@ -191,7 +191,7 @@ fn load_configuration(file: &Json) -> Result<(), Diagnostics> {
 
 const STRANGER: &str = "zzzzzzzzzzzz";
 
-/// The keys that the loader names when it meets one that nobody knows.
+/// The keys, from the loader's message about an unknown one.
 fn known_to_loader(found: &Diagnostics) -> BTreeSet<String> {
     let is_it = |message: &str| message.contains(&format!("unknown key `{STRANGER}` in"));
     let hit = found.iter().find(|diagnostic| diagnostic.check == "unknown-key" && is_it(&diagnostic.message));
@@ -253,7 +253,7 @@ fn loader_and_schema_know_the_same_keys_of_a_configuration() {
     check("configuration", &sound_configuration(), CONFIGURATION_MAPPINGS, load_configuration);
 }
 
-/// Mistakes that a schema can see: what the loader refuses for them, an editor underlines.
+/// Mistakes that a schema can find: what the loader rejects, an editor underlines.
 #[test]
 fn the_schema_rejects_what_the_loader_rejects() {
     let refused = |pointer: &str, value: Json| {

@@ -33,7 +33,7 @@ pub(crate) fn load<T>(
     read: impl FnOnce(&Node, &mut ConfigReader<'_>) -> Option<T>,
 ) -> Result<(T, Diagnostics), Diagnostics> {
     let (root, mut found) = demur_source::parse_lossy(source)?;
-    let upgrade = migrate::upgrade(&root);
+    let upgrade = migrate::upgrade(&root, migrate::CONFIGURATION);
     let is_old = is_version_1(&root, &mut ConfigReader::new(source, folder, &mut found));
     if is_old {
         upgrade.report_duplicates(source, &mut found);

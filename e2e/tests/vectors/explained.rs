@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 static EXPLANATIONS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 pub(crate) fn check(gateway: &Gateway, response: &Response, logged: &Json) {
-    let id = response.field("x-request-id");
+    let id = response.header("x-request-id");
     let explained = json(gateway, id);
     let (request, explanation) = (&explained["request"], &explained["explanation"]);
     for name in ["request_id", "condition", "code", "status", "account", "key", "operation"] {
@@ -24,8 +24,8 @@ pub(crate) fn check(gateway: &Gateway, response: &Response, logged: &Json) {
     }
     let reason = explanation["reason"].as_array().unwrap();
     assert!(!reason.is_empty() && !explanation["charge"].as_str().unwrap().is_empty(), "{explained}");
-    let body = String::from_utf8_lossy(&response.content).into_owned();
-    let headers: String = response.fields.iter().fold(String::new(), |mut text, (name, value)| {
+    let body = String::from_utf8_lossy(&response.body).into_owned();
+    let headers: String = response.headers.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = write!(text, "{name}: {value}\r\n");
         text
     });
