@@ -18,6 +18,7 @@ use demur_engine::{Api, PageLookup};
 
 use crate::access_log::LogSettings;
 use crate::limits::ListenerLimits;
+use crate::tls::server::ListenerTls;
 use crate::trusted_proxies::TrustedProxies;
 
 /// The configuration of a gateway.
@@ -80,6 +81,20 @@ pub struct Listener {
     pub name: Option<Arc<str>>,
     /// The address.
     pub address: SocketAddr,
+    /// TLS; `None` for plain HTTP.
+    pub tls: Option<Arc<ListenerTls>>,
+}
+
+impl Listener {
+    /// Plain HTTP on this address.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { name: None, address, tls: None }
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// An API and its upstream.
@@ -121,7 +136,7 @@ impl Config {
     /// With one listener on `127.0.0.1:8080`, the store `demur.db`, no plans and no APIs, and defaults otherwise.
     pub fn new(default_contract: Arc<Contract>) -> Self {
         Self {
-            listeners: vec![Listener { name: None, address: DEFAULT_LISTEN }],
+            listeners: vec![Listener::new(DEFAULT_LISTEN)],
             store: StoreUrl::Sqlite(PathBuf::from("demur.db")),
             default_contract,
             workers: None,

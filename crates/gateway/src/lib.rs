@@ -12,6 +12,7 @@ mod limits;
 mod listener;
 mod proxy;
 mod snapshot;
+mod tls;
 mod trusted_proxies;
 mod upstream;
 mod worker;
@@ -27,6 +28,8 @@ pub use demur_http1::io::ServerLimits as ConnectionLimits;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
+pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
+pub use tls::server::ListenerTls;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 
 /// Compiles the example of the README.

@@ -128,7 +128,7 @@ fn override_listener(listeners: &mut [Listener], wanted: &Listen) -> Result<(), 
 
 /// The addresses of the listeners, for people and for programs.
 fn addresses(listeners: &[Listener]) -> (Vec<String>, BTreeMap<&str, String>) {
-    let url = |listener: &Listener| format!("http://{}", listener.address);
+    let url = |listener: &Listener| format!("{}://{}", listener.scheme(), listener.address);
     let labeled = |listener: &Listener| match &listener.name {
         Some(name) => format!("{} ({name})", url(listener)),
         None => url(listener),
