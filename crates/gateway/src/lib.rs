@@ -18,10 +18,7 @@ mod upstream;
 mod worker;
 
 pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
-pub use config::{
-    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, Listener, PageBuilder, Pages, StoreUrl, Upstream,
-    UpstreamUrlError,
-};
+pub use config::{ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, Listener, PageBuilder, Pages, StoreUrl};
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;
 pub use demur_http1::io::ServerLimits as ConnectionLimits;
@@ -29,8 +26,10 @@ pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
 pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
+pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};
 pub use tls::server::ListenerTls;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
+pub use upstream::settings::{Endpoint, EndpointAddress, HostHeader, Upstream, UpstreamUrlError};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

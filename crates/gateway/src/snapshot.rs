@@ -5,9 +5,9 @@ use std::sync::Arc;
 use demur_engine::{Api, Engine};
 
 use crate::access_log::LogFilter;
-use crate::config::Upstream;
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
+use crate::upstream::settings::Upstream;
 
 /// The state that requests are served with. Workers share it, and keep their connections and counters beside it.
 pub(crate) struct Snapshot {

@@ -1,4 +1,4 @@
-//! TLS in front: handshakes, certificates by name and their renewal, and that everything behind them is as over plain HTTP.
+//! TLS: in front, with certificates by name and their renewal, and to upstreams.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,3 +10,4 @@
 mod listener;
 mod renewal;
 mod shop;
+mod upstreams;

@@ -1,20 +1,13 @@
 //! `listen:` where requests arrive.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use demur_gateway::{CertificateFiles, DEFAULT_LISTEN, Listener, ListenerTls};
-use demur_source::{Fields, Key, Node, Span};
+use demur_gateway::{DEFAULT_LISTEN, Listener, ListenerTls};
+use demur_source::{Fields, Key, Node};
 
+use super::certificates::read_certificate;
 use crate::reader::ConfigReader;
-
-/// Certificates that expire within this time are reported.
-const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-/// Permissions of users other than the owner and the group.
-const OTHERS: u32 = 0o007;
 
 /// An address, a mapping with `address` and more, or several of both by names. What cannot be read is reported and left out.
 pub(super) fn read_listeners(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Vec<Listener> {
@@ -83,51 +76,4 @@ fn read_tls(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ListenerTls> {
     fields.finish(reader.found);
     let read: Vec<_> = nodes.iter().map(|node| read_certificate(node, reader)).collect();
     ListenerTls::new(read.into_iter().collect::<Option<_>>()?)
-}
-
-/// A certificate with its key, which are loaded and checked.
-fn read_certificate(
-    node: &Node,
-    reader: &mut ConfigReader<'_>,
-) -> Option<(CertificateFiles, demur_gateway::Certificate)> {
-    let mut fields = Fields::of(node, reader.source, "a certificate", reader.found)?;
-    let certificate = reader.required(&mut fields, "certificate");
-    let key = reader.required(&mut fields, "key");
-    fields.finish(reader.found);
-    let ((certificate, certificate_span), (key, key_span)) = (certificate?, key?);
-    let files =
-        CertificateFiles { certificate: reader.folder.join(certificate), key: reader.folder.join(key) };
-    let now = SystemTime::now();
-    match files.load(now) {
-        Ok(loaded) => {
-            warn_expiry(&files, loaded.valid_for(now), certificate_span, reader);
-            warn_mode(&files.key, key_span, reader);
-            Some((files, loaded))
-        }
-        Err(error) => {
-            let span = if error.concerns_key(&files) { key_span } else { certificate_span };
-            reader.error(span, "certificate", error.to_string(), error.help().to_owned());
-            None
-        }
-    }
-}
-
-fn warn_expiry(files: &CertificateFiles, left: Duration, span: Span, reader: &mut ConfigReader<'_>) {
-    if left < EXPIRES_SOON {
-        let days = left.as_secs() / (24 * 60 * 60);
-        let path = files.certificate.display();
-        let message = format!("the certificate in `{path}` expires in {days} days");
-        let help = "renew it: Demur reads the files again when they change".to_owned();
-        reader.warning(span, "certificate-expiry", message, help);
-    }
-}
-
-/// Everyone on the machine could take the place of the server.
-fn warn_mode(key: &Path, span: Span, reader: &mut ConfigReader<'_>) {
-    let is_open = key.metadata().is_ok_and(|metadata| metadata.mode() & OTHERS != 0);
-    if is_open {
-        let path = key.display();
-        let message = format!("every user of this machine can read the private key in `{path}`");
-        reader.warning(span, "key-permissions", message, format!("run `chmod 600 {path}`"));
-    }
 }

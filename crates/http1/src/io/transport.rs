@@ -15,6 +15,14 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin {
     fn has_arrived(&self) -> bool;
 }
 
+#[cfg(unix)]
+impl Stream for tokio::net::UnixStream {
+    fn has_arrived(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        socket2::SockRef::from(self).peek(&mut byte).is_ok()
+    }
+}
+
 /// What carries the bytes of a connection. Plain TCP is served without indirection.
 pub enum Transport {
     /// Plain TCP.
