@@ -249,7 +249,8 @@ mod tests {
             assert_eq!((upstream.tls.is_some(), &*upstream.path), (is_tls, path), "{url}");
         }
         for (url, error) in [
-            ("shop:9000", UpstreamUrlError::NotAUrl),
+            ("/shop", UpstreamUrlError::NotAUrl),
+            ("shop:9000", UpstreamUrlError::UnknownScheme),
             ("ftp://shop", UpstreamUrlError::UnknownScheme),
             ("https://shop:0", UpstreamUrlError::Port),
             ("https://user@shop", UpstreamUrlError::CredentialsOrQuery),
