@@ -11,20 +11,26 @@ mod gateway;
 mod limits;
 mod listener;
 mod proxy;
+mod reload;
 mod snapshot;
 mod tls;
 mod trusted_proxies;
 mod upstream;
 mod worker;
+mod worker_context;
 
-pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
-pub use config::{ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, Listener, PageBuilder, Pages, StoreUrl};
+pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
+pub use config::{
+    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
+    ReloadSettings, StoreUrl,
+};
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;
 pub use demur_http1::io::ServerLimits as ConnectionLimits;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
+pub use reload::{GatewayHandle, ReloadError};
 pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
 pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};
 pub use tls::server::ListenerTls;

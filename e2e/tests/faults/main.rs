@@ -124,7 +124,7 @@ fn check(site: &Site, row: &Row) -> Result<(), String> {
     let request = Request::new(row.method, "/items").key(&site.key);
     let response = site.client.try_send(&request);
     let (status, id) = match &response {
-        Ok(response) => (response.status, response.field("x-request-id").to_owned()),
+        Ok(response) => (response.status, response.header("x-request-id").to_owned()),
         // The response had begun.
         Err(_) => (0, String::new()),
     };
@@ -145,7 +145,7 @@ fn check(site: &Site, row: &Row) -> Result<(), String> {
         return Err(format!("charged {charged} instead of {expected}"));
     }
     // The next request on a new connection is served: nothing is left of the fault.
-    *site.next.lock().unwrap() = MockResponse::answer(200, &[], "fine");
+    *site.next.lock().unwrap() = MockResponse::response(200, &[], "fine");
     let next = site.client.send(&Request::get("/items").key(&site.key));
     if next.text() != "fine" {
         return Err(format!("afterwards: {next:?}"));
@@ -212,7 +212,7 @@ fn upstreams_that_cannot_be_reached() {
         let site = Site::serve(folder, &settings, carrier, &authority, upstream, next);
         let response = site.client.send(&Request::get("/items").key(&site.key));
         assert_eq!(response.status, 502, "{url}: {response:?}");
-        let logged = site.gateway.logged(response.field("x-request-id"));
+        let logged = site.gateway.logged(response.header("x-request-id"));
         assert_eq!(logged["condition"], condition, "{url}: {logged}");
         assert!(logged["cause"].as_str().unwrap().contains(cause), "{url}: {logged}");
         assert_eq!(site.settled(), 0, "{url}");

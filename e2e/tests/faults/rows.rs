@@ -52,7 +52,7 @@ pub(crate) const ROWS: &[Row] = &[
     fails("closes without a response", Does::closes, 502, INVALID, ""),
     fails("resets without a response", || Does::default().and_resets(), 502, INVALID, ""),
     fails("never responds", Does::silence, 504, TIMEOUT, "no response within"),
-    fails("responds too late", || Does::answer(200, &[], "late").after(Duration::from_secs(4)), 504, TIMEOUT, "no response within"),
+    fails("responds too late", || Does::response(200, &[], "late").after(Duration::from_secs(4)), 504, TIMEOUT, "no response within"),
     // Within the head.
     fails("closes within the head", || bytes("HTTP/1.1 200 OK\r\nContent-").and_closes(), 502, INVALID, "within the head"),
     fails("stalls within the head", || bytes("HTTP/1.1 200 OK\r\nContent-").and_silence(), 504, TIMEOUT, "no response within"),
@@ -78,9 +78,9 @@ pub(crate) const ROWS: &[Row] = &[
     fails("fails with HTML", || Does::html(502), 502, "upstream.unreachable", ""),
     fails("is overloaded with HTML", || Does::html(503), 503, "upstream.unavailable", ""),
     fails("shows a stack trace", Does::stack_trace, 500, "upstream.failed", ""),
-    fails("fails in the JSON of another API", || Does::answer(500, &[("Content-Type", "application/json; charset=utf-8")], r#"{"error":{"code":"E17","message":"oops"}}"#), 500, "upstream.failed", ""),
+    fails("fails in the JSON of another API", || Does::response(500, &[("Content-Type", "application/json; charset=utf-8")], r#"{"error":{"code":"E17","message":"oops"}}"#), 500, "upstream.failed", ""),
     fails("cuts an error", || bytes("HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\nabc").and_closes(), 500, "upstream.failed", ""),
-    fails("fails with compressed text", || Does::answer(500, &[("Content-Encoding", "gzip"), ("Content-Type", "application/json")], b"\x1f\x8b\x08\0garbage"), 500, "upstream.failed", ""),
+    fails("fails with compressed text", || Does::response(500, &[("Content-Encoding", "gzip"), ("Content-Type", "application/json")], b"\x1f\x8b\x08\0garbage"), 500, "upstream.failed", ""),
     // After the response has begun.
     Row { status: 0, ..fails("breaks a long body off", || bytes(&format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "a".repeat(50_000))).and_closes(), 0, "", "") },
     Row { status: 0, ..fails("resets a long body", || bytes(&format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "a".repeat(50_000))).and_resets(), 0, "", "") },
@@ -91,7 +91,7 @@ pub(crate) const ROWS: &[Row] = &[
     passes("ends its body by closing", || bytes("HTTP/1.1 200 OK\r\n\r\nabc").and_closes(), 200),
     passes("sends bytes after its response", || bytes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n"), 200),
     passes("sends two responses", || bytes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"), 200),
-    passes("sends no content", || Does::answer(204, &[], ""), 204),
+    passes("sends no content", || Does::response(204, &[], ""), 204),
     passes("sends hints before", || bytes("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), 200),
-    passes("redirects", || Does::answer(302, &[("Location", "/elsewhere")], ""), 302),
+    passes("redirects", || Does::response(302, &[("Location", "/elsewhere")], ""), 302),
 ];

@@ -10,7 +10,7 @@ use crate::shop::{client, serve, write};
 
 #[test]
 fn serves_requests_as_over_plain_http() {
-    let upstream = Upstream::start(|request| MockResponse::answer(200, &[], &request.content));
+    let upstream = Upstream::start(|request| MockResponse::response(200, &[], &request.body));
     let (authority, folder) = (Authority::new(), TestDir::empty());
     write(&folder, "shop", &authority.issue(&["shop.example"]));
     let gateway = serve(folder, &["shop"], &upstream, "");
@@ -19,15 +19,15 @@ fn serves_requests_as_over_plain_http() {
     // One connection for all of them, with bodies that take many records.
     let mut connection = client.connect();
     assert_eq!(connection.send(&Request::get("/items")).status, 200);
-    let fields = upstream.last().fields;
-    assert_eq!(fields.first("x-forwarded-proto"), Some("https"));
-    assert_eq!(fields.first("x-forwarded-port"), Some(&*gateway.address().port().to_string()));
-    assert!(fields.first("forwarded").is_some_and(|value| value.ends_with("proto=https")));
+    let headers = upstream.last().headers;
+    assert_eq!(headers.first("x-forwarded-proto"), Some("https"));
+    assert_eq!(headers.first("x-forwarded-port"), Some(&*gateway.address().port().to_string()));
+    assert!(headers.first("forwarded").is_some_and(|value| value.ends_with("proto=https")));
     for length in [0, 1, 20_000, 3_000_000] {
         let sent: Vec<u8> = (0..length).map(|number: u32| number.to_le_bytes()[0]).collect();
-        let request = Request::post("/items").content("application/octet-stream", sent.clone());
-        assert!(connection.send(&request).content == sent, "{length} bytes came back");
-        assert!(connection.send(&request.chunked()).content == sent, "{length} bytes came back");
+        let request = Request::post("/items").body("application/octet-stream", sent.clone());
+        assert!(connection.send(&request).body == sent, "{length} bytes came back");
+        assert!(connection.send(&request.chunked()).body == sent, "{length} bytes came back");
     }
     // Rejections are in the contract: of the engine, and of the parser.
     assert_eq!(connection.send(&Request::get("/nothing")).status, 404);
@@ -39,7 +39,7 @@ fn serves_requests_as_over_plain_http() {
 
 #[test]
 fn chooses_the_certificate_by_the_name_that_the_client_asks_for() {
-    let upstream = Upstream::always(MockResponse::answer(200, &[], "ok"));
+    let upstream = Upstream::always(MockResponse::response(200, &[], "ok"));
     let (one, two, folder) = (Authority::new(), Authority::new(), TestDir::empty());
     write(&folder, "one", &one.issue(&["a.example", "*.wild.example"]));
     write(&folder, "two", &two.issue(&["b.example", "exact.wild.example"]));
@@ -63,13 +63,13 @@ fn chooses_the_certificate_by_the_name_that_the_client_asks_for() {
             assert_eq!(connection.send(&Request::get("/items")).status, 200, "{name}");
         }
     }
-    gateway.tells("tls handshake failed");
+    gateway.reveals("tls handshake failed");
 }
 
 /// One port serves with TLS, another one without.
 #[test]
 fn listeners_choose_tls_each() {
-    let upstream = Upstream::always(MockResponse::answer(200, &[], "ok"));
+    let upstream = Upstream::always(MockResponse::response(200, &[], "ok"));
     let (authority, folder) = (Authority::new(), TestDir::empty());
     write(&folder, "shop", &authority.issue(&["shop.example"]));
     let gateway = serve(folder, &["shop"], &upstream, "");
@@ -81,7 +81,7 @@ fn listeners_choose_tls_each() {
 
 #[test]
 fn answers_plain_http_on_a_tls_port_in_the_contract() {
-    let upstream = Upstream::always(MockResponse::answer(200, &[], "ok"));
+    let upstream = Upstream::always(MockResponse::response(200, &[], "ok"));
     let (authority, folder) = (Authority::new(), TestDir::empty());
     write(&folder, "shop", &authority.issue(&["shop.example"]));
     let gateway = serve(folder, &["shop"], &upstream, "");
@@ -89,8 +89,8 @@ fn answers_plain_http_on_a_tls_port_in_the_contract() {
     let mut connection = plain.connect();
     let response = connection.send(&Request::get("/items"));
     assert_eq!(response.status, 400, "{response:?}");
-    assert_eq!(response.field("connection"), "close");
-    let logged = gateway.logged(response.field("x-request-id"));
+    assert_eq!(response.header("connection"), "close");
+    let logged = gateway.logged(response.header("x-request-id"));
     assert_eq!(logged["condition"], "request.malformed");
     assert!(logged["cause"].as_str().unwrap().starts_with("plain HTTP request on a TLS port"), "{logged}");
     connection.closed_within(Duration::from_secs(10)).unwrap();
@@ -100,7 +100,7 @@ fn answers_plain_http_on_a_tls_port_in_the_contract() {
 /// Whatever comes instead of a handshake ends the connection in time, and holds up nobody.
 #[test]
 fn bounds_handshakes() {
-    let upstream = Upstream::always(MockResponse::answer(200, &[], "ok"));
+    let upstream = Upstream::always(MockResponse::response(200, &[], "ok"));
     let (authority, folder) = (Authority::new(), TestDir::empty());
     write(&folder, "shop", &authority.issue(&["shop.example"]));
     let gateway = serve(folder, &["shop"], &upstream, "workers: 1\nlimits: { header_timeout: 300ms }");
@@ -132,13 +132,13 @@ fn bounds_handshakes() {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{bytes:?}");
         }
     }
-    gateway.tells("no handshake within 300ms");
+    gateway.reveals("no handshake within 300ms");
 }
 
 /// The client sees that nothing is missing, when its connection is idle for too long and when the gateway ends.
 #[test]
 fn ends_tls_when_it_closes_idle_connections() {
-    let upstream = Upstream::always(MockResponse::answer(200, &[], "ok"));
+    let upstream = Upstream::always(MockResponse::response(200, &[], "ok"));
     let (authority, folder) = (Authority::new(), TestDir::empty());
     write(&folder, "shop", &authority.issue(&["shop.example"]));
     let gateway = serve(folder, &["shop"], &upstream, "limits: { idle_timeout: 200ms }");

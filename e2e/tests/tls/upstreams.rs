@@ -36,7 +36,7 @@ apis:
 }
 
 fn echo_host(upstream: &demur_e2e::Received) -> MockResponse {
-    MockResponse::answer(200, &[], upstream.fields.first("host").unwrap_or_default())
+    MockResponse::response(200, &[], upstream.headers.first("host").unwrap_or_default())
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn rejects_servers_that_it_does_not_trust() {
         let (gateway, client) = serve(folder, &settings);
         let response = client.send(&Request::get("/items"));
         assert_eq!(response.status, 502, "{what}: {response:?}");
-        let logged = gateway.logged(response.field("x-request-id"));
+        let logged = gateway.logged(response.header("x-request-id"));
         assert_eq!(logged["condition"], format!("upstream.{condition}"), "{what}: {logged}");
         let told = logged["cause"].as_str().unwrap_or_default();
         assert!(
@@ -111,7 +111,7 @@ fn rejects_servers_that_it_does_not_trust() {
 
 #[test]
 fn plain_servers_and_silent_ones_fail_the_handshake() {
-    let plain = Upstream::always(MockResponse::answer(400, &[], "no"));
+    let plain = Upstream::always(MockResponse::response(400, &[], "no"));
     // Nobody accepts its connections.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for (address, cause) in
@@ -125,7 +125,7 @@ fn plain_servers_and_silent_ones_fail_the_handshake() {
         let (gateway, client) = serve(folder, &settings);
         let response = client.send(&Request::get("/items"));
         assert_eq!(response.status, 502, "{response:?}");
-        let logged = gateway.logged(response.field("x-request-id"));
+        let logged = gateway.logged(response.header("x-request-id"));
         assert_eq!(logged["condition"], "upstream.unreachable", "{logged}");
         assert!(logged["cause"].as_str().unwrap_or_default().contains(cause), "{logged}");
     }
@@ -169,8 +169,8 @@ fn host_is_that_of_the_endpoint_or_of_the_client_or_fixed() {
     ] {
         let settings = format!("{{ url: \"http://{address}\", host: \"{choice}\" }}");
         let (_gateway, client) = serve(TestDir::empty(), &settings);
-        let response = client.send(&Request::get("/items").field("Host", "api.example:8080"));
+        let response = client.send(&Request::get("/items").header("Host", "api.example:8080"));
         assert_eq!((response.status, &*response.text()), (200, expected), "{choice}");
-        assert_eq!(upstream.last().fields.first("x-forwarded-host"), Some("api.example:8080"));
+        assert_eq!(upstream.last().headers.first("x-forwarded-host"), Some("api.example:8080"));
     }
 }

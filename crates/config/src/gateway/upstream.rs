@@ -12,7 +12,7 @@ use http::HeaderValue;
 use http::uri::Authority;
 
 use super::certificates::{report_certificate, warn_about_files};
-use super::read_count;
+use super::count::read_count;
 use crate::reader::ConfigReader;
 
 /// A URL, or a mapping with `url` and more.

@@ -434,7 +434,7 @@ async fn exchanges_over_a_stream_with_a_buffer() {
     let (near, far) = pair().await;
     let near = Transport::Other(Box::new(Buffered { tcp: near, unsent: Vec::new() }));
     let text = "long ".repeat(20_000);
-    let request = Request::post("/a").body(()).unwrap().into_parts().0;
+    let request = Request::post("/a").header("host", "a").body(()).unwrap().into_parts().0;
     let talk = async {
         let mut connection = ClientStream::new(near);
         assert!(!connection.is_stale());
