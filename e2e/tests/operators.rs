@@ -105,6 +105,46 @@ fn log_names_the_condition_of_errors_that_the_api_raises() {
     );
 }
 
+/// Pasted tokens, incomplete keys and keys of other systems: the cause tells them apart and never shows them.
+#[test]
+fn log_names_why_a_key_is_malformed() {
+    let shop = Shop::open("{}", fine());
+    let cut = &shop.key[..shop.key.len() - 1];
+    for (key, cause) in [
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "a JWT, not an API key"),
+        (cut, "wrong length or checksum: the key was changed, or not copied completely"),
+        ("other_0123456789", "the key does not begin with `shp_`"),
+    ] {
+        let logged = shop.logged(&shop.client.send(&Request::get("/items").key(key)));
+        let expected = (&json!("credential.malformed"), &json!(cause));
+        assert_eq!((&logged["condition"], &logged["cause"]), expected, "{logged}");
+        assert!(!shop.gateway.log().contains(key), "{cause}");
+    }
+}
+
+/// The counts are those of the running gateway. The daily one outlives it.
+#[test]
+fn accounts_show_what_is_left_of_each_limit() {
+    let plan = "{ rates: [{ name: slow, requests: 5, per: 500h }], concurrency: 3, quota: { requests: 9 } }";
+    let shop = Shop::open(plan, fine());
+    let left = |folder: &TestDir| -> Vec<(String, u64)> {
+        let limits = folder.account("acme")["limits"].as_array().unwrap().clone();
+        let one =
+            |limit: &Json| (limit["name"].as_str().unwrap().to_owned(), limit["remaining"].as_u64().unwrap());
+        limits.iter().map(one).filter(|(name, _)| name != "concurrency").collect()
+    };
+    let counts = |slow, daily| [("slow".to_owned(), slow), ("daily".to_owned(), daily)];
+    assert_eq!(left(shop.gateway.folder()), counts(5, 9));
+    for _ in 0..2 {
+        assert_eq!(shop.get("/free").status, 200);
+    }
+    assert_eq!(left(shop.gateway.folder()), counts(3, 7));
+    shop.gateway.terminate();
+    let (status, folder) = shop.gateway.wait_for_exit();
+    assert!(status.success(), "{status}");
+    assert_eq!(left(&folder), counts(5, 7));
+}
+
 /// vhs/nomos#268, livekit/livekit#4762: a key that is no longer valid, and nobody knew whose.
 #[test]
 fn log_names_account_and_key_of_a_key_that_is_no_longer_valid() {

@@ -121,8 +121,7 @@ fn key(store: &Store, account: &str, plan: &str) -> String {
         account: id,
         expires: None,
         grants: Grants::default(),
-        metadata: BTreeMap::new(),
-    };
+        metadata: BTreeMap::new(), label: None };
     match store.execute(made, Timestamp::now()) {
         Reply::KeyCreated(issued) => issued.secret.expose().to_owned(),
         other => panic!("no key: {other:?}"),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Grants, ImportedForm, KeyId, KeyState, OperationId};
+use crate::{AccountId, Grants, ImportedForm, KeyId, KeyState, OperationId, Secret};
 
 /// An operator's command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub enum Command {
         /// Free-form metadata of the owner.
         #[serde(default)]
         metadata: BTreeMap<String, String>,
+        /// What the key is for, for operators.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
     },
     /// Imports keys of another system by their hashes: all of them, or none if one is invalid.
     ImportKeys {
@@ -51,6 +54,11 @@ pub enum Command {
     ShowKey {
         /// The key.
         key: KeyId,
+    },
+    /// Shows the key that a secret belongs to. The reply is [`Reply::KeyChanged`](crate::Reply::KeyChanged).
+    FindKey {
+        /// The secret, which may have been replaced.
+        secret: Secret,
     },
     /// Creates a new secret for an active key. The reply contains it, once. The previous secret stays valid for a grace
     /// period; older ones become invalid at once.
@@ -102,6 +110,15 @@ pub enum Command {
     ShowAccount {
         /// The account.
         account: AccountId,
+    },
+    /// Deletes an account permanently. Its keys are revoked and its stored responses are deleted. The account, its ledger
+    /// and its statement stay, so that its ID is never used again. Deleting it again changes nothing.
+    DeleteAccount {
+        /// The account.
+        account: AccountId,
+        /// Whether to revoke keys that are not revoked yet; without it, such keys are an error.
+        #[serde(default)]
+        revoke_keys: bool,
     },
     /// Sets the plan of an account, from its next request on.
     SetPlan {
@@ -226,6 +243,27 @@ pub enum CommandFault {
         /// The requested account.
         account: AccountId,
     },
+    /// The account was deleted.
+    AccountDeleted {
+        /// The requested account.
+        account: AccountId,
+    },
+    /// The account has keys that are not revoked.
+    AccountHasKeys {
+        /// The requested account.
+        account: AccountId,
+        /// How many.
+        keys: u64,
+    },
+    /// Requests of the account are in flight.
+    AccountInUse {
+        /// The requested account.
+        account: AccountId,
+        /// The credits that they hold.
+        held: u64,
+    },
+    /// No key has this secret.
+    UnknownSecret,
     /// The prefix is invalid.
     InvalidPrefix {
         /// The requested prefix.
@@ -290,12 +328,25 @@ impl fmt::Display for CommandFault {
         match self {
             CommandFault::UnknownAccount { account } => write!(f, "unknown account `{account}`"),
             CommandFault::UnknownKey { key } => write!(f, "unknown key `{key}`"),
+            CommandFault::UnknownPlan { plan } if plan.is_empty() => f.write_str("the account needs a plan"),
             CommandFault::UnknownPlan { plan } => {
                 write!(f, "unknown plan `{plan}`")
             }
             CommandFault::AccountExists { account } => {
                 write!(f, "account `{account}` already exists")
             }
+            CommandFault::AccountDeleted { account } => write!(f, "account `{account}` was deleted"),
+            CommandFault::AccountHasKeys { account, keys } => {
+                let (s, verb) = if *keys == 1 { ("", "is") } else { ("s", "are") };
+                write!(f, "account `{account}` has {keys} key{s} that {verb} not revoked")
+            }
+            CommandFault::AccountInUse { account, held: 0 } => {
+                write!(f, "requests of account `{account}` are in flight")
+            }
+            CommandFault::AccountInUse { account, held } => {
+                write!(f, "requests of account `{account}` are in flight, and hold {held} credits")
+            }
+            CommandFault::UnknownSecret => f.write_str("no key has this secret"),
             CommandFault::InvalidPrefix { prefix } => {
                 write!(f, "invalid key prefix `{prefix}`")
             }

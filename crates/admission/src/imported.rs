@@ -95,8 +95,22 @@ pub struct ImportedForms {
 impl ImportedForms {
     /// Returns the digests under which a presented key may be stored; none if it matches no form.
     pub fn candidates(&self, secret: &str, api: &str, pepper: &Pepper) -> Candidates {
+        self.candidates_of(self.forms.iter().filter(|form| form.api == api), secret, pepper)
+    }
+
+    /// The same for a key of any API.
+    pub fn candidates_of_any_api(&self, secret: &str, pepper: &Pepper) -> Candidates {
+        self.candidates_of(self.forms.iter(), secret, pepper)
+    }
+
+    fn candidates_of<'f>(
+        &self,
+        forms: impl Iterator<Item = &'f ImportedForm>,
+        secret: &str,
+        pepper: &Pepper,
+    ) -> Candidates {
         let mut candidates = Candidates::new();
-        for form in self.forms.iter().filter(|form| form.api == api && form.matches(secret)) {
+        for form in forms.filter(|form| form.matches(secret)) {
             let Some(hash) = self.hash(&form.hash, secret) else { continue };
             let digests = pepper.imported(&hash);
             // Forms with the same hash have the same digests.

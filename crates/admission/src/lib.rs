@@ -124,7 +124,8 @@ pub use record::{
     Account, Credential, DirectoryChange, InvalidationListener, KeyDirectory, KeyRecord, KeyState,
 };
 pub use reply::{
-    AccountStatement, Check, IssuedKey, KeySummary, Reply, RotatedKey, StatementEntry, StatementKind,
+    AccountStatement, Check, IssuedKey, KeySummary, LimitUse, LimitUseKind, Reply, RotatedKey,
+    StatementEntry, StatementKind,
 };
 pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
 pub use throttle::{Attempt, FailureThrottle};

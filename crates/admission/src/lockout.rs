@@ -218,7 +218,8 @@ impl Configured {
     /// Returns why an account on this plan cannot call any operation. A plan that is inactive in the configuration is no
     /// mistake.
     pub fn of_plan(&self, plan: &str) -> Option<LockoutReason> {
-        (!self.plans.contains(plan)).then(|| LockoutReason::UnknownPlan { plan: plan.to_owned() })
+        let is_known = self.plans.contains(plan) || plan.is_empty() && self.plans.is_empty();
+        (!is_known).then(|| LockoutReason::UnknownPlan { plan: plan.to_owned() })
     }
 }
 

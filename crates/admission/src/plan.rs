@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::{Month, Period};
 
@@ -51,7 +52,8 @@ pub struct Rate {
 }
 
 /// Which requests one rate counts together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LimitBy {
     /// All requests of the account.
     Account,
@@ -206,17 +208,20 @@ impl Plans {
         self.revision.fetch_add(1, Ordering::Release);
     }
 
-    /// Returns a plan by its name; an inactive plan if the configuration does not have it.
+    /// Returns a plan by its name; an inactive plan if the configuration does not have it. Without any plans, an account
+    /// without a plan, whose name is empty, has no limits.
     pub fn plan(&self, name: &str) -> Arc<Plan> {
-        match self.plans.load().get(name) {
+        let plans = self.plans.load();
+        match plans.get(name) {
             Some(plan) => Arc::clone(plan),
-            None => Arc::new(Plan { active: false, ..Plan::named(name) }),
+            None => Arc::new(Plan { active: name.is_empty() && plans.is_empty(), ..Plan::named(name) }),
         }
     }
 
-    /// Whether the configuration has this plan.
+    /// Whether an account can be on this plan: the configuration has it, or has no plans, and the name is empty.
     pub fn contains(&self, name: &str) -> bool {
-        self.plans.load().contains_key(name)
+        let plans = self.plans.load();
+        plans.contains_key(name) || name.is_empty() && plans.is_empty()
     }
 
     /// Returns a number that changes whenever the plans do.

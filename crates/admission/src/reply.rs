@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Balance, CommandFault, KeyId, KeyRecord, KeyState, Secret};
+use crate::{Account, Balance, CommandFault, KeyId, KeyRecord, KeyState, LimitBy, Secret};
 
 /// The reply to a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,13 +182,16 @@ pub struct KeySummary {
     /// When it was last used, to the minute.
     #[serde(default)]
     pub last_used: Option<Timestamp>,
+    /// What it is for, for operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 impl KeySummary {
     /// Creates the summary of a key at a moment.
     pub fn at(key: KeyRecord, moment: Timestamp) -> Self {
         let state = key.state(moment);
-        Self { key, state, last_used: None }
+        Self { key, state, last_used: None, label: None }
     }
 }
 
@@ -200,4 +203,46 @@ pub struct AccountStatement {
     pub account: Account,
     /// Its balance.
     pub credits: Balance,
+    /// The limits of its plan and what is left of them, in the order of the plan: rates, concurrency, quota.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitUse>,
+    /// When it was deleted, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
+}
+
+/// One limit of an account, and what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// The name: that of a rate, or `concurrency` or `daily`, as in the headers about limits.
+    pub name: String,
+    /// The kind.
+    pub kind: LimitUseKind,
+    /// The number of requests.
+    pub limit: u64,
+    /// The window of a rate in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
+    /// Which requests are counted together.
+    pub limit_by: LimitBy,
+    /// How many requests are left now; `None` if each key or address has a count of its own.
+    pub remaining: Option<u64>,
+    /// When the whole limit is available again: for a quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Timestamp>,
+    /// Whether it is a shadow limit, which never rejects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+}
+
+/// The kinds of limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitUseKind {
+    /// Requests per time.
+    Rate,
+    /// Concurrent requests.
+    Concurrency,
+    /// Requests per day.
+    Quota,
 }

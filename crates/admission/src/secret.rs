@@ -68,6 +68,11 @@ impl Secret {
         Ok(Self(text))
     }
 
+    /// A secret that somebody presents, in any form.
+    pub fn presented(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// Returns the whole secret, to be shown to its owner once.
     pub fn expose(&self) -> &str {
         &self.0

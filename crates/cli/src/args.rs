@@ -86,6 +86,9 @@ const AFTER_HELP: &str = "Start with `demur demo`: five example APIs behind one 
 
 const AFTER_RELOAD: &str = "The gateway is found by the store in the configuration file. It reloads the file that it was started with.";
 
+const AFTER_SHOW_KEY: &str = "To find the key of a secret: `demur keys show - < FILE`. A secret is never an argument, since other users \
+    can see the arguments of a process.";
+const AFTER_DELETE: &str = "The ledger and the statement of the account stay. Its ID cannot be used again.";
 const AFTER_ROTATE: &str =
     "If you rotate a key twice, only the latest old secret works during the grace period.";
 
@@ -429,8 +432,15 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Show a key: its state and when it expires, without its secret
-    Show(KeyArgs),
+    /// Show a key by its ID or its secret: its state, label, account and expiry
+    #[command(after_help = AFTER_SHOW_KEY)]
+    Show {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Key ID, or `-` to read a secret from standard input
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        key: String,
+    },
     /// Revoke a key permanently, effective immediately
     Revoke(KeyArgs),
     /// Rotate a key and print the new secret once
@@ -553,6 +563,9 @@ pub(crate) struct CreateKeyArgs {
     /// Metadata that rules read as `key.metadata`; repeatable
     #[arg(long = "metadata", value_name = "NAME=VALUE")]
     pub(crate) metadata: Vec<String>,
+    /// What the key is for, shown by `demur keys list`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -567,9 +580,9 @@ pub(crate) enum AccountsCommand {
         /// Display name
         #[arg(long, value_name = "NAME")]
         name: String,
-        /// Plan, by its name in the configuration
+        /// Plan, by its name in the configuration; only a configuration without plans needs none
         #[arg(long, value_name = "PLAN")]
-        plan: String,
+        plan: Option<String>,
     },
     /// List accounts
     List {
@@ -578,13 +591,25 @@ pub(crate) enum AccountsCommand {
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Show an account with its plan and credits
+    /// Show an account with its plan, its credits and what is left of its limits
     Show {
         #[command(flatten)]
         store: StoreArgs,
         /// Account ID
         #[arg(value_name = "ID")]
         account: String,
+    },
+    /// Delete an account permanently: revoke its keys and delete its stored responses
+    #[command(after_help = AFTER_DELETE)]
+    Delete {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Account ID
+        #[arg(value_name = "ID")]
+        account: String,
+        /// Revoke keys that are not revoked yet
+        #[arg(long)]
+        revoke_keys: bool,
     },
     /// Change the plan of an account, effective immediately
     SetPlan {

@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -92,6 +92,19 @@ impl Transcript {
             (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         self.write(arguments, &stdout, &stderr, output.status.code());
         stdout
+    }
+
+    /// Runs a command with text on its standard input, which is not written down.
+    fn pipe(&mut self, arguments: &[&str], text: &str) {
+        let mut command = self.command(arguments);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let (stdout, stderr) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(text.len() < 9 || !format!("{stdout}{stderr}").contains(text.trim()), "the secret is shown");
+        self.write(arguments, &stdout, &stderr, output.status.code());
     }
 
     /// Runs a command until it has printed `ready`, and interrupts it.
@@ -305,6 +318,8 @@ fn keys() {
         "2020-01-01T00:00:00Z",
     ]);
     transcript.run(&["keys", "list", "--limit", "1"]);
+    transcript.run(&["keys", "show", &key]);
+    transcript.run(&["keys", "show", "key_1"]);
     transcript.run(&["keys", "rotate", &key]);
     transcript.run(&["keys", "rotate", &key, "--grace", "0"]);
     transcript.run(&["keys", "rotate", &key, "--grace", "soon"]);
@@ -319,6 +334,39 @@ fn keys() {
     transcript.run(&["keys", "revoke", created.lines().next().unwrap()]);
     transcript.run(&["keys", "rotate-pepper"]);
     transcript.run(&["keys", "list", "--format", "json"]);
+    transcript.check();
+}
+
+/// Labels, and keys that are found by a secret on standard input.
+#[test]
+fn keys_by_label_and_secret() {
+    let mut transcript = Transcript::new("keys-show");
+    transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme", "--plan", "free"]);
+    let create = ["keys", "create", "--api", "shop", "--account", "acme", "--label"];
+    let created = transcript.run(&[&create[..], &["billing service"]].concat());
+    let (secret, key) = (created.lines().next().unwrap().to_owned(), word(&created, "key_"));
+    transcript.run(&[&create[..], &["  "]].concat());
+    transcript.run(&[&create[..], &["two\nlines"]].concat());
+    transcript.run(&[&create[..], &["x".repeat(201).as_str()]].concat());
+    transcript.run(&[&create[..], &[&format!("for {secret}")]].concat());
+    transcript.run(&["keys", "list"]);
+    transcript.run(&["keys", "list", "--format", "json"]);
+    let show = ["keys", "show", "-"];
+    transcript.pipe(&show, &format!("{secret}\n"));
+    transcript.pipe(&["keys", "show", "-", "-q"], &secret);
+    transcript.pipe(&show, &format!("Bearer {secret}"));
+    transcript.pipe(&["keys", "show", "-", "--format", "json"], &secret);
+    // The old secret of a rotated key leads to it, too.
+    transcript.run(&["keys", "rotate", &key, "--grace", "0"]);
+    transcript.pipe(&["keys", "show", "-", "-q"], &secret);
+    transcript.run(&["keys", "revoke", &key]);
+    transcript.pipe(&show, &secret);
+    transcript.pipe(&show, "");
+    transcript.pipe(&show, "two words");
+    transcript.pipe(&show, "shp_unknown");
+    transcript.pipe(&show, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl");
+    // A secret as an argument is not repeated.
+    transcript.run(&["keys", "show", &secret]);
     transcript.check();
 }
 
@@ -417,6 +465,81 @@ fn accounts() {
     transcript.run(&["accounts", "backup", "backup.db"]);
     transcript.run(&["accounts", "backup", "backup.db"]);
     transcript.run(&["accounts", "prune", "--before", "2020-01-01T00:00:00Z"]);
+    transcript.check();
+}
+
+#[test]
+fn accounts_with_limits() {
+    let mut transcript = Transcript::new("accounts-limits");
+    let limits = "  free:
+    rates:
+      - { name: minute, requests: 60, per: 1m }
+      - { name: burst, requests: 90, per: 90s, burst: 5, shadow: true }
+      - { name: key, requests: 3, per: 500ms, limit_by: key }
+      - { name: address, requests: 1, per: 2h, limit_by: address }
+    concurrency: 4
+    quota: { requests: 1000, time_zone: UTC }
+    credits: { monthly: 100 }
+";
+    transcript.file("demur.yaml", &CONFIGURATION.replace("  free: { credits: { monthly: 100 } }\n", limits));
+    transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme", "--plan", "free"]);
+    transcript.run(&["accounts", "show", "acme"]);
+    transcript.run(&["accounts", "show", "acme", "--format", "json"]);
+    transcript.check();
+}
+
+/// The ledger of a deleted account stays, and its ID is not used again.
+#[test]
+fn accounts_delete() {
+    let mut transcript = Transcript::new("accounts-delete");
+    transcript.run(&["accounts", "delete", "acme"]);
+    transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme", "--plan", "free"]);
+    transcript.run(&["accounts", "create", "--id", "bravo", "--name", "Bravo", "--plan", "pro"]);
+    let create = ["keys", "create", "--api", "shop", "--account", "acme"];
+    let secret = transcript.run(&create).lines().next().unwrap().to_owned();
+    transcript.run(&["accounts", "delete", "acme"]);
+    transcript.run(&["accounts", "delete", "acme", "--revoke-keys"]);
+    transcript.run(&["accounts", "delete", "acme"]);
+    transcript.run(&["accounts", "list"]);
+    transcript.run(&["accounts", "show", "acme"]);
+    transcript.run(&["accounts", "statement", "acme"]);
+    transcript.run(&["accounts", "verify"]);
+    transcript.pipe(&["keys", "show", "-"], &secret);
+    transcript.run(&create);
+    transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme", "--plan", "free"]);
+    transcript.run(&["accounts", "set-plan", "acme", "pro"]);
+    transcript.run(&["accounts", "top-up", "acme", "5", "--reason", "gift"]);
+    transcript.run(&["accounts", "withdraw", "acme", "5", "--reason", "gift"]);
+    transcript.run(&["accounts", "refund", "acme", "order", "--reason", "gift"]);
+    // A deleted account on a plan that is gone is no lockout.
+    transcript.file("demur.yaml", &CONFIGURATION.replace("free:", "basic:"));
+    transcript.run(&["check", "-q"]);
+    transcript.check();
+}
+
+/// A configuration without plans needs none for its accounts; one with plans does.
+#[test]
+fn accounts_without_plans() {
+    let mut transcript = Transcript::new("accounts-without-plans");
+    let start = CONFIGURATION.find("plans:").unwrap();
+    let end = CONFIGURATION.find("apis:").unwrap();
+    let without = [&CONFIGURATION[..start], &CONFIGURATION[end..]].concat();
+    transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme"]);
+    transcript.file("demur.yaml", &without);
+    transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme", "--plan", "free"]);
+    transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme"]);
+    transcript.run(&["accounts", "list"]);
+    transcript.run(&["keys", "create", "--api", "shop", "--account", "acme"]);
+    transcript.run(&["keys", "list"]);
+    transcript.run(&["check"]);
+    // Plans that are added later.
+    transcript.file("demur.yaml", CONFIGURATION);
+    transcript.run(&["check"]);
+    transcript.run(&["accounts", "set-plan", "acme", "free"]);
+    transcript.run(&["check"]);
+    // And taken away again: the account is locked out, not without limits.
+    transcript.file("demur.yaml", &without);
+    transcript.run(&["check"]);
     transcript.check();
 }
 

@@ -468,7 +468,7 @@ fn start() {
         store.execute(Command::CreateAccount { account, name, plan }, jiff::Timestamp::now());
         let (api, prefix, account) = ("shop".into(), "shop".into(), self::account(0).id);
         let (expires, grants, metadata) = (None, Grants::default(), BTreeMap::new());
-        let create = Command::CreateKey { api, prefix, account, expires, grants, metadata };
+        let create = Command::CreateKey { api, prefix, account, expires, grants, metadata, label: None };
         match store.execute(create, jiff::Timestamp::now()) {
             demur_admission::Reply::KeyCreated(issued) => issued.secret,
             other => panic!("{other:?}"),

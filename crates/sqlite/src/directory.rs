@@ -50,7 +50,7 @@ pub(crate) fn key(
     id: &KeyId,
     at: Timestamp,
 ) -> rusqlite::Result<Option<KeySummary>> {
-    let sql = format!("SELECT {KEY_COLUMNS}, key.last_used FROM key WHERE id = ?1");
+    let sql = format!("SELECT {KEY_COLUMNS}, key.last_used, key.label FROM key WHERE id = ?1");
     connection.prepare_cached(&sql)?.query_row([id.as_str()], |row| summary(row, at)).optional()
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn keys(
     at: Timestamp,
 ) -> rusqlite::Result<(Vec<KeySummary>, bool)> {
     let sql = format!(
-        "SELECT {KEY_COLUMNS}, key.last_used FROM key
+        "SELECT {KEY_COLUMNS}, key.last_used, key.label FROM key
          WHERE (?1 IS NULL OR account = ?1)
            AND rowid > coalesce((SELECT rowid FROM key WHERE id = ?2), 0)
          ORDER BY rowid LIMIT ?3"
@@ -100,12 +100,13 @@ pub(crate) fn has_keys(connection: &Connection) -> rusqlite::Result<bool> {
 pub(crate) fn insert_key(
     connection: &Connection,
     key: &KeyRecord,
+    label: Option<&str>,
     secret: &StoredSecret,
 ) -> rusqlite::Result<()> {
     let json = |error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
     let sql =
-        "INSERT INTO key (id, account, api, hint, created, expires, revoked, disabled, grants, metadata)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        "INSERT INTO key (id, account, api, hint, created, expires, revoked, disabled, grants, metadata, label)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     connection.prepare_cached(sql)?.execute(params![
         key.id.as_str(),
         key.account.as_str(),
@@ -117,6 +118,7 @@ pub(crate) fn insert_key(
         key.disabled.map(Timestamp::as_microsecond),
         serde_json::to_string(&key.grants).map_err(json)?,
         serde_json::to_string(&key.metadata).map_err(json)?,
+        label,
     ])?;
     insert_secret(connection, &key.id, secret, key.created)
 }
@@ -245,17 +247,49 @@ pub(crate) fn account(connection: &Connection, id: &AccountId) -> rusqlite::Resu
     connection.prepare_cached(sql)?.query_row([id.as_str()], account_from).optional()
 }
 
-/// Returns a page of all accounts, oldest first, and whether there are more.
+/// Returns a page of all accounts that were not deleted, oldest first, and whether there are more.
 pub(crate) fn accounts(
     connection: &Connection,
     page: &Page<AccountId>,
 ) -> rusqlite::Result<(Vec<Account>, bool)> {
     let sql = "SELECT id, name, plan FROM account
-               WHERE rowid > coalesce((SELECT rowid FROM account WHERE id = ?1), 0) ORDER BY rowid LIMIT ?2";
+               WHERE deleted IS NULL AND rowid > coalesce((SELECT rowid FROM account WHERE id = ?1), 0) ORDER BY rowid LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let values = params![page.after.as_ref().map(AccountId::as_str), i64::from(page.limit) + 1];
     let rows = statement.query_map(values, account_from)?;
     split_page(rows.collect::<rusqlite::Result<Vec<_>>>()?, page.limit)
+}
+
+/// Returns when an account was deleted, if it was.
+pub(crate) fn deleted(connection: &Connection, id: &AccountId) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT deleted FROM account WHERE id = ?1";
+    let found = connection.prepare_cached(sql)?.query_row([id.as_str()], |row| optional_moment(row, 0));
+    Ok(found.optional()?.flatten())
+}
+
+/// Returns how many keys of an account are not revoked.
+pub(crate) fn count_unrevoked(connection: &Connection, id: &AccountId) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM key WHERE account = ?1 AND revoked IS NULL";
+    connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0))
+}
+
+/// Returns how many operations of an account are claimed by requests in flight.
+pub(crate) fn count_claims_in_flight(connection: &Connection, id: &AccountId) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM claim WHERE account = ?1 AND state = 0";
+    connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0))
+}
+
+/// Marks an account as deleted, revokes its keys, and deletes its claims with their stored responses and its quota count.
+pub(crate) fn delete_account(connection: &Connection, id: &AccountId, at: Timestamp) -> rusqlite::Result<()> {
+    for sql in [
+        "UPDATE account SET deleted = ?2 WHERE id = ?1 AND deleted IS NULL",
+        "UPDATE key SET revoked = ?2 WHERE account = ?1 AND revoked IS NULL",
+        "DELETE FROM claim WHERE account = ?1 AND ?2 IS NOT NULL",
+        "DELETE FROM quota_use WHERE account = ?1 AND ?2 IS NOT NULL",
+    ] {
+        connection.prepare_cached(sql)?.execute(params![id.as_str(), at.as_microsecond()])?;
+    }
+    Ok(())
 }
 
 /// Inserts an account with an empty balance.
@@ -298,7 +332,8 @@ fn key_from(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
 }
 
 fn summary(row: &Row<'_>, at: Timestamp) -> rusqlite::Result<KeySummary> {
-    Ok(KeySummary { last_used: optional_moment(row, 10)?, ..KeySummary::at(key_from(row)?, at) })
+    let (last_used, label) = (optional_moment(row, 10)?, row.get(11)?);
+    Ok(KeySummary { last_used, label, ..KeySummary::at(key_from(row)?, at) })
 }
 
 /// Reads a time.

@@ -78,6 +78,8 @@ fn is_repeatable(command: &Command) -> bool {
     match command {
         Command::ListKeys { .. }
         | Command::ShowKey { .. }
+        | Command::FindKey { .. }
+        | Command::DeleteAccount { .. }
         | Command::SetKeyDisabled { .. }
         | Command::ExpireKey { .. }
         | Command::RevokeKey { .. }

@@ -38,6 +38,7 @@
 //!     expires: None,
 //!     grants: Grants::default(),
 //!     metadata: Default::default(),
+//!     label: None,
 //! };
 //! let Reply::KeyCreated(issued) = store.execute(create, now.wall) else { panic!() };
 //!

@@ -19,7 +19,7 @@ use crate::backup;
 const APPLICATION_ID: i64 = 0x444d_5552;
 
 /// The migrations: each one changes the schema version from its index to the next. Released ones never change.
-const MIGRATIONS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
+const MIGRATIONS: [&str; 6] = [FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH];
 
 const FIRST: &str = "
     CREATE TABLE account (
@@ -296,6 +296,12 @@ const FIFTH: &str = "
         UPDATE claim_use SET claims = claims - 1, bytes = bytes - OLD.size WHERE account IN (OLD.account, '');
         DELETE FROM claim_use WHERE account = OLD.account AND claims = 0;
     END;
+";
+
+/// Adds labels of keys, and when an account was deleted.
+const SIXTH: &str = "
+    ALTER TABLE key ADD COLUMN label TEXT;
+    ALTER TABLE account ADD COLUMN deleted INTEGER;
 ";
 
 /// Migrates the database to the current schema, one transaction for each version. An existing database is backed up

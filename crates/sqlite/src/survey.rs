@@ -27,14 +27,18 @@ const MAX_COMPARED: usize = 10_000;
 
 /// The first schema version with the columns that are read here.
 const FIRST_SCHEMA: i64 = 2;
+/// The first schema version with deleted accounts.
+const FIRST_WITH_DELETED: i64 = 6;
 
 const NEXT_PREFIX_SQL: &str = "SELECT api, hint FROM key
     WHERE revoked IS NULL AND (api, hint) > (?1, ?2) ORDER BY api, hint LIMIT 1";
 const NEXT_GRANTS_SQL: &str = "SELECT api, grants FROM key
     WHERE revoked IS NULL AND grants <> '{\"operations\":\"all\",\"scopes\":[],\"resources\":\"all\"}'
         AND (api, grants) > (?1, ?2) ORDER BY api, grants LIMIT 1";
-const FIRST_PLAN_SQL: &str = "SELECT min(plan) FROM account";
-const NEXT_PLAN_SQL: &str = "SELECT min(plan) FROM account WHERE plan > ?1";
+/// `LIVE` is replaced: a deleted account cannot be locked out.
+const FIRST_PLAN_SQL: &str = "SELECT min(plan) FROM account WHERE LIVE";
+const NEXT_PLAN_SQL: &str = "SELECT min(plan) FROM account WHERE plan > ?1 AND LIVE";
+const LIVE: &str = "account.deleted IS NULL";
 
 const ACTIVE: &str =
     "key.revoked IS NULL AND key.disabled IS NULL AND (key.expires IS NULL OR key.expires > ?1)";
@@ -47,6 +51,8 @@ pub struct Survey<'c> {
     forms: Vec<ImportedForm>,
     /// The names of the hash keys; `None` if the pepper file cannot be read.
     hash_keys: Option<Vec<String>>,
+    /// The condition for accounts that were not deleted.
+    live: &'static str,
 }
 
 impl<'c> Survey<'c> {
@@ -60,14 +66,14 @@ impl<'c> Survey<'c> {
         }
         let database_error = |cause| OpenError::Database { path: database.clone(), cause };
         let connection = Conn::configured(database, OpenMode::Read).map_err(database_error)?;
-        match schema::version(&connection, database)? {
-            0 => return Ok(None),
+        let live = match schema::version(&connection, database)? {
             version if version < FIRST_SCHEMA => return Ok(None),
-            _ => {}
-        }
+            version if version < FIRST_WITH_DELETED => "true",
+            _ => LIVE,
+        };
         let forms = directory::imported_forms(&connection).map_err(database_error)?;
         let hash_keys = PepperFile::hash_key_names(database);
-        Ok(Some(Self { connection, configured, forms, hash_keys }))
+        Ok(Some(Self { connection, configured, forms, hash_keys, live }))
     }
 
     /// Returns all lockouts, grouped by reason.
@@ -134,8 +140,8 @@ impl<'c> Survey<'c> {
     fn plans(&self) -> rusqlite::Result<Vec<String>> {
         let mut found: Vec<String> = Vec::new();
         let first = |row: &Row<'_>| row.get::<_, Option<String>>(0);
-        let mut next = self.connection.query_row(FIRST_PLAN_SQL, [], first)?;
-        let mut statement = self.connection.prepare(NEXT_PLAN_SQL)?;
+        let mut next = self.connection.query_row(&FIRST_PLAN_SQL.replace("LIVE", self.live), [], first)?;
+        let mut statement = self.connection.prepare(&NEXT_PLAN_SQL.replace("LIVE", self.live))?;
         while let Some(plan) = next.filter(|_| found.len() < MAX_COMPARED) {
             next = statement.query_row([&plan], first)?;
             found.push(plan);
@@ -182,10 +188,12 @@ impl<'c> Survey<'c> {
         at: Timestamp,
         found: &mut Vec<Lockout>,
     ) -> rusqlite::Result<()> {
-        let sql = format!("SELECT id FROM account WHERE plan = ?1 ORDER BY rowid LIMIT {MAX_NAMED}");
+        let live = self.live;
+        let sql =
+            format!("SELECT id FROM account WHERE plan = ?1 AND {live} ORDER BY rowid LIMIT {MAX_NAMED}");
         let accounts = self.first(&sql, [plan])?;
-        let sql = "SELECT count(*) FROM account WHERE plan = ?1";
-        let count = self.connection.query_row(sql, [plan], |row| row.get(0))?;
+        let sql = format!("SELECT count(*) FROM account WHERE plan = ?1 AND {live}");
+        let count = self.connection.query_row(&sql, [plan], |row| row.get(0))?;
         let keys =
             format!("FROM key JOIN account ON account.id = key.account WHERE {ACTIVE} AND account.plan = ?2");
         let values = params![at.as_microsecond(), plan];
@@ -221,8 +229,8 @@ mod tests {
         for (sql, index) in [
             (NEXT_PREFIX_SQL.to_owned(), "key_of_prefix"),
             (NEXT_GRANTS_SQL.to_owned(), "key_of_grants"),
-            (FIRST_PLAN_SQL.to_owned(), "account_of_plan"),
-            (NEXT_PLAN_SQL.to_owned(), "account_of_plan"),
+            (FIRST_PLAN_SQL.replace("LIVE", LIVE), "account_of_plan"),
+            (NEXT_PLAN_SQL.replace("LIVE", LIVE), "account_of_plan"),
         ] {
             let mut statement = conn.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let count = statement.parameter_count();

@@ -151,6 +151,7 @@ fn has_change(batch: &[Job]) -> bool {
             **command,
             Command::ListKeys { .. }
                 | Command::ShowKey { .. }
+                | Command::FindKey { .. }
                 | Command::ListAccounts { .. }
                 | Command::ShowAccount { .. }
         ),

@@ -53,7 +53,7 @@ impl Fixture for Embedded {
     fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret {
         let (api, prefix) = ("shop".into(), "shop".into());
         let (account, metadata) = (account.id.clone(), BTreeMap::new());
-        let command = Command::CreateKey { api, prefix, account, expires, grants, metadata };
+        let command = Command::CreateKey { api, prefix, account, expires, grants, metadata, label: None };
         match self.execute(command, now) {
             Reply::KeyCreated(issued) => issued.secret,
             other => panic!("{other:?}"),

@@ -43,7 +43,8 @@ impl StoreUnderTest {
     fn create_key(&self) -> KeyId {
         let (api, prefix, grants, metadata) =
             ("shop".into(), "shop".into(), Grants::default(), BTreeMap::new());
-        let create = Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata };
+        let create =
+            Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata, label: None };
         match self.store.execute(create, start().wall) {
             Reply::KeyCreated(issued) => issued.key.key.id,
             other => panic!("{other:?}"),

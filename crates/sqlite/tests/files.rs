@@ -41,7 +41,8 @@ fn open(path: &Path) -> Result<Arc<Store>, OpenError> {
 
 fn try_key(store: &Store) -> Result<Secret, CommandFault> {
     let (api, prefix, grants, metadata) = ("shop".into(), "shop".into(), Grants::default(), BTreeMap::new());
-    let create = Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata };
+    let create =
+        Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata, label: None };
     match store.execute(create, start().wall) {
         Reply::KeyCreated(issued) => Ok(issued.secret),
         Reply::Rejected { fault } => Err(fault),

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
-    AccountId, Admission, CacheConfig, Claim, Command, CommandFault, Fingerprint, Grants, HoldId,
-    HoldOutcome, HoldRequest, ImportedForm, ImportedHash, ImportedKey, KeyState, Ledger, OperationId, Owner,
-    Plans, RepeatPolicy, Reply, Secret, Settlement, StatementKind,
+    AccountId, AccountStatement, Admission, CacheConfig, Claim, Command, CommandFault, Denial, Fingerprint,
+    Grants, HoldId, HoldOutcome, HoldRequest, ImportedForm, ImportedHash, ImportedKey, KeyState, Ledger,
+    OperationId, Owner, Page, Plans, RepeatPolicy, Reply, Secret, Settlement, StatementKind, StoredResponse,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -290,7 +290,10 @@ fn accepts_keys_under_an_older_pepper_and_moves_them_when_used() {
     let key = |store: &Store| -> Secret {
         let (api, prefix, expires) = ("shop".into(), "shop".into(), None);
         let (grants, metadata) = (Grants::default(), BTreeMap::new());
-        let made = run(store, Command::CreateKey { api, prefix, account: acme(), expires, grants, metadata });
+        let made = run(
+            store,
+            Command::CreateKey { api, prefix, account: acme(), expires, grants, metadata, label: None },
+        );
         let Ok(Reply::KeyCreated(issued)) = made else { panic!() };
         issued.secret
     };
@@ -325,8 +328,15 @@ fn rejects_rotation_of_an_inactive_key() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
     let (api, prefix, expires, metadata) = ("shop".into(), "shop".into(), None, BTreeMap::new());
-    let create =
-        Command::CreateKey { api, prefix, account: acme(), expires, grants: Grants::default(), metadata };
+    let create = Command::CreateKey {
+        api,
+        prefix,
+        account: acme(),
+        expires,
+        grants: Grants::default(),
+        metadata,
+        label: None,
+    };
     let Ok(Reply::KeyCreated(issued)) = run(&store, create) else { panic!() };
     let key = issued.key.key.id;
     let rotate = || {
@@ -456,4 +466,119 @@ fn imports_hmac_hashes_only_with_their_hash_key() {
     );
     let pepper = std::fs::read_to_string(folder.path().join("demur.db.pepper")).unwrap();
     assert!(pepper.contains("hmac old 6b6579"));
+}
+
+/// The ledger and the statement of a deleted account stay. Its keys, its stored responses and its ID do not.
+#[test]
+fn deletes_an_account_that_no_request_uses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let store = with_account(&path);
+    let (api, prefix, expires) = ("shop".to_owned(), "shop".to_owned(), None);
+    let (grants, metadata, label) = (Grants::default(), BTreeMap::new(), None);
+    let create = Command::CreateKey { api, prefix, account: acme(), expires, grants, metadata, label };
+    let Ok(Reply::KeyCreated(issued)) = run(&store, create.clone()) else { panic!() };
+    let plans = Arc::new(Plans::new(plans()));
+    let admission = Admission::new(store.stores(), store.pepper(), plans, CacheConfig::default());
+    let authenticate = || {
+        let principal = admission.authenticate(issued.secret.expose(), "shop", "shop", start()).block();
+        principal.map(|principal| principal.account().id.to_string())
+    };
+    let delete = |store: &Store, revoke_keys| {
+        run(store, Command::DeleteAccount { account: acme(), revoke_keys }).map(drop)
+    };
+    let response = |store: &Store| {
+        let operation = "order-1".parse().unwrap();
+        store.read(&acme(), &operation, &Fingerprint([3; 32]), start()).block().unwrap()
+    };
+    assert_eq!(authenticate().as_deref(), Ok("acme"));
+    let in_flight = hold(&store, "order-1", CLAIM);
+    assert_eq!(delete(&store, false), Err(CommandFault::AccountHasKeys { account: acme(), keys: 1 }));
+    assert_eq!(delete(&store, true), Err(CommandFault::AccountInUse { account: acme(), held: 10 }));
+    assert_eq!(authenticate().as_deref(), Ok("acme"), "nothing was changed");
+    store.complete(in_flight, 10, StoredResponse::new(b"{}".to_vec()).unwrap());
+    // Waits for the writer.
+    assert_eq!(balance(&store), (90, 0, 10, 100));
+    assert!(response(&store).is_some());
+    let before = statement(&store, 10);
+
+    assert_eq!(delete(&store, true), Ok(()));
+    let denied = authenticate();
+    assert!(matches!(denied, Err(Denial::CredentialRevoked { .. })), "the cached key, too: {denied:?}");
+    drop(admission);
+    let mut store = store;
+    for _ in 0..2 {
+        assert_eq!(response(&store), None);
+        assert_eq!(statement(&store, 10), before);
+        assert!(is_consistent(&store));
+        assert_eq!(delete(&store, false), Ok(()), "again");
+        let (account, plan, reason) = (acme(), "open".to_owned(), "gift".to_owned());
+        for command in [
+            create.clone(),
+            Command::SetPlan { account: account.clone(), plan: plan.clone() },
+            Command::TopUp { account: account.clone(), amount: 1, reason: reason.clone(), operation: None },
+            Command::Withdraw { account: account.clone(), amount: 1, reason, operation: None },
+        ] {
+            let fault = CommandFault::AccountDeleted { account: account.clone() };
+            assert_eq!(run(&store, command.clone()), Err(fault), "{command:?}");
+        }
+        assert_eq!(refund(&store, "order-1", None), Err(CommandFault::AccountDeleted { account: acme() }));
+        let create = Command::CreateAccount { account: Some(account), name: "Acme".into(), plan };
+        assert_eq!(run(&store, create), Err(CommandFault::AccountExists { account: acme() }));
+        let list = Command::ListAccounts { page: Page::default() };
+        assert_eq!(run(&store, list), Ok(Reply::Accounts { accounts: Vec::new(), more: false }));
+        let shown = run(&store, Command::ShowAccount { account: acme() });
+        assert!(matches!(shown, Ok(Reply::Account(AccountStatement { deleted: Some(_), .. }))), "{shown:?}");
+        store.close();
+        drop(store);
+        store = open(&path);
+    }
+}
+
+/// A key is found by each secret that leads to it: a replaced one, and one of another system.
+#[test]
+fn finds_a_key_by_its_secret() {
+    const LEGACY: &str = "legacy-0123456789abcdef";
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_account(&folder.path().join("demur.db"));
+    let (api, prefix, expires) = ("shop".to_owned(), "shop".to_owned(), None);
+    let (grants, metadata) = (Grants::default(), BTreeMap::new());
+    let label = Some("billing".to_owned());
+    let create = Command::CreateKey {
+        api,
+        prefix: prefix.clone(),
+        account: acme(),
+        expires,
+        grants: grants.clone(),
+        metadata: metadata.clone(),
+        label,
+    };
+    let Ok(Reply::KeyCreated(issued)) = run(&store, create) else { panic!() };
+    let id = issued.key.key.id.clone();
+    let rotate = Command::RotateKey { key: id.clone(), prefix: prefix.clone(), grace_seconds: 0 };
+    let Ok(Reply::KeyRotated(rotated)) = run(&store, rotate) else { panic!() };
+    let hash = Sha256::digest(LEGACY).iter().map(|byte| format!("{byte:02x}")).collect();
+    let form = ImportedForm {
+        api: "other".into(),
+        prefix: "legacy-".into(),
+        shortest: 16,
+        longest: 64,
+        hash: ImportedHash::Sha256,
+    };
+    let keys = vec![ImportedKey { account: acme(), hash, expires, grants, metadata }];
+    let imported = run(&store, Command::ImportKeys { form, hash_key: None, keys });
+    let Ok(Reply::KeysImported { keys }) = imported else { panic!() };
+    let find = |secret: &str| match run(&store, Command::FindKey { secret: Secret::presented(secret) }) {
+        Ok(Reply::KeyChanged(found)) => Ok((found.key.id, found.label)),
+        Ok(other) => panic!("{other:?}"),
+        Err(fault) => Err(fault),
+    };
+    let billing = Some("billing".to_owned());
+    assert_eq!(find(issued.secret.expose()), Ok((id.clone(), billing.clone())), "its first secret");
+    assert_eq!(find(rotated.secret.expose()), Ok((id, billing)), "its second secret");
+    assert_eq!(find(LEGACY), Ok((keys[0].clone(), None)));
+    let unknown = Secret::generate("shop").unwrap();
+    for secret in [unknown.expose(), "", "legacy-0123456789abcdeg"] {
+        assert_eq!(find(secret), Err(CommandFault::UnknownSecret), "{secret}");
+    }
 }

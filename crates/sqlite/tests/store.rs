@@ -42,7 +42,15 @@ fn create_account() -> Command {
 
 fn create_key() -> Command {
     let (api, prefix, grants) = ("shop".into(), "shop".into(), Grants::default());
-    Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata: BTreeMap::new() }
+    Command::CreateKey {
+        api,
+        prefix,
+        account: acme(),
+        expires: None,
+        grants,
+        metadata: BTreeMap::new(),
+        label: None,
+    }
 }
 
 fn issued(reply: Reply) -> IssuedKey {

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::counts::{ChangedQuotas, Counts, RateNames};
 use super::counts_map::CountsMap;
 use super::meter::Limits;
 use super::window::QuotaState;
-use super::{Counters, Meter, PeerCells, QuotaUse};
+use super::{Counters, LimitKind, Meter, PeerCells, QuotaUse};
 use crate::atomic::Ordering;
-use crate::{Account, AccountId, KeyId, Now, Plan};
+use crate::{Account, AccountId, Gcra, KeyId, LimitBy, LimitUse, LimitUseKind, Now, Plan, Rate, Spacing};
 
 /// The number of cells for all rates per address.
 const PEER_CELLS: usize = 65_536;
@@ -29,6 +32,8 @@ pub struct LocalCounters {
     limits: Mutex<HashMap<usize, Weak<Limits>>>,
     peers: OnceLock<Arc<PeerCells>>,
     changed: Arc<ChangedQuotas>,
+    /// When a meter was last opened.
+    latest: Mutex<Option<Now>>,
 }
 
 impl LocalCounters {
@@ -77,6 +82,77 @@ impl LocalCounters {
         }
     }
 
+    /// Returns the limits of an account under a plan, and what is left of them at a moment.
+    ///
+    /// The moment is of the wall clock, which a caller without the process's [`Clock`](crate::Clock) has: what is left of a
+    /// rate is exact unless that clock was set.
+    pub fn usage(&self, account: &AccountId, plan: &Plan, at: Timestamp) -> Vec<LimitUse> {
+        let counts = self.accounts.get(account);
+        let now = self.now(at);
+        let rates = plan.rates.iter().map(|rate| self.rate_usage(rate, counts.as_deref(), now));
+        let concurrency = plan.concurrency.map(|limit| {
+            let in_flight = counts.as_ref().map_or(0, |counts| counts.in_flight.load(Ordering::Relaxed));
+            LimitUse {
+                name: "concurrency".to_owned(),
+                kind: LimitUseKind::Concurrency,
+                limit: limit.slots.get().into(),
+                window_ms: None,
+                limit_by: LimitBy::Account,
+                remaining: Some(limit.slots.get().saturating_sub(in_flight).into()),
+                resets_at: None,
+                shadow: limit.shadow,
+            }
+        });
+        let quota = plan.quota.as_ref().map(|quota| {
+            let state = counts.as_ref().map(|counts| counts.quota.state(quota, at));
+            let (used, day) = state.map_or_else(|| (0, quota.day(at)), |state| (state.used, state.period));
+            LimitUse {
+                name: LimitKind::Quota.name().to_owned(),
+                kind: LimitUseKind::Quota,
+                limit: quota.requests,
+                window_ms: None,
+                limit_by: LimitBy::Account,
+                remaining: Some(quota.requests.saturating_sub(used)),
+                resets_at: Some(day.end),
+                shadow: quota.shadow,
+            }
+        });
+        rates.chain(concurrency).chain(quota).collect()
+    }
+
+    fn rate_usage(&self, rate: &Rate, counts: Option<&Counts>, now: Now) -> LimitUse {
+        let (limit, per) = rate.advertised();
+        let remaining = (rate.limit_by == LimitBy::Account).then(|| {
+            let number = self.names.number(&rate.name);
+            let of_cell = |cell: &Gcra| cell.allowance(Spacing::from(rate), now.nanos()).remaining;
+            let left = counts.and_then(|counts| match counts.inline(number) {
+                Some(cell) => Some(of_cell(cell)),
+                None => counts.overflow(number).map(|cell| of_cell(&cell)),
+            });
+            left.unwrap_or(rate.burst.get().into())
+        });
+        LimitUse {
+            name: rate.name.to_string(),
+            kind: LimitUseKind::Rate,
+            limit,
+            window_ms: Some(u64::try_from(per.as_millis()).unwrap_or(u64::MAX)),
+            limit_by: rate.limit_by,
+            remaining,
+            resets_at: None,
+            shadow: rate.shadow,
+        }
+    }
+
+    /// The moment on both clocks, as far as the last opened meter tells.
+    fn now(&self, wall: Timestamp) -> Now {
+        let latest = *self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let monotonic = latest.map_or(Duration::ZERO, |latest| {
+            let since = Duration::try_from(wall.duration_since(latest.wall)).unwrap_or_default();
+            latest.monotonic.saturating_add(since)
+        });
+        Now { wall, monotonic }
+    }
+
     fn limits(&self, plan: &Arc<Plan>) -> Arc<Limits> {
         let mut all = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::as_ptr(plan).addr();
@@ -104,6 +180,7 @@ impl LocalCounters {
 
 impl Counters for LocalCounters {
     fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>, now: Now) -> Meter {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         let limits = self.limits(plan);
         let counts = self.counts(&account.id);
         let key = limits.has_key_rates().then(|| self.key_counts(&account.id, key));
@@ -118,10 +195,9 @@ impl Counters for LocalCounters {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     use super::*;
-    use crate::{Demand, Exceeded, Rate};
+    use crate::{Demand, Exceeded};
 
     fn meter(counters: &LocalCounters, plan: &Arc<Plan>) -> Meter {
         let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
@@ -202,5 +278,42 @@ mod tests {
         assert!(take(&meter(&counters, &plan)).is_ok());
         let Err(Exceeded::Rate { name, .. }) = take(&meter(&counters, &plan)) else { panic!() };
         assert_eq!(&*name, "rate-6");
+    }
+
+    #[test]
+    fn usage_is_what_is_left_of_each_limit() {
+        let counters = LocalCounters::new();
+        let rate = |name: &str, requests| {
+            Rate::new(name, NonZeroU32::new(requests).unwrap(), Duration::from_secs(60))
+        };
+        let rates = vec![rate("minute", 6), Rate { limit_by: LimitBy::Key, ..rate("key", 3) }];
+        let plan = Arc::new(Plan {
+            rates,
+            concurrency: Some(crate::Concurrency::of(NonZeroU32::new(4).unwrap())),
+            quota: Some(crate::Quota::daily(10, jiff::tz::TimeZone::UTC)),
+            ..Plan::named("plan")
+        });
+        let acme: AccountId = "acme".parse().unwrap();
+        let at = |seconds: u64| Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
+        let left = |seconds: u64| -> Vec<Option<u64>> {
+            counters.usage(&acme, &plan, at(seconds)).iter().map(|limit| limit.remaining).collect()
+        };
+        assert_eq!(left(0), [Some(6), None, Some(4), Some(10)], "an account without requests");
+        let account = Account { id: acme.clone(), name: "Acme".into(), plan: plan.name.clone() };
+        // The monotonic clock began long before.
+        let now = Now { wall: at(0), monotonic: Duration::from_secs(1000) };
+        let meter = counters.open(&account, &KeyId::generate(), &plan, now);
+        for _ in 0..2 {
+            assert!(meter.take(&Demand::ONE, now).block().unwrap().is_ok());
+        }
+        assert_eq!(left(0), [Some(4), None, Some(2), Some(8)]);
+        assert_eq!(left(10), [Some(5), None, Some(2), Some(8)], "one request in ten seconds");
+        let limits = counters.usage(&acme, &plan, at(0));
+        assert_eq!(limits[3].resets_at, Some(at(24 * 3600)));
+        assert_eq!(
+            (limits[1].limit, limits[1].window_ms, limits[1].limit_by),
+            (3, Some(60_000), LimitBy::Key)
+        );
+        assert_eq!(left(24 * 3600), [Some(6), None, Some(2), Some(10)], "the next day");
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use comfy_table::{Table, presets};
 use demur_admission::{
-    Account, AccountStatement, Check, Command, OperationId, Page, Reply, StatementEntry, StatementKind,
+    Account, AccountStatement, Check, Command, LimitBy, LimitUse, OperationId, Page, Reply, StatementEntry,
+    StatementKind,
 };
 use serde_json::json;
 
@@ -24,13 +25,17 @@ fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
     Ok(match args {
         AccountsCommand::Create { store, id: account, name, plan } => {
             let account = account.as_deref().map(id).transpose()?;
-            (store, Command::CreateAccount { account, name: plain(name)?, plan: plan.clone() })
+            let plan = plan.clone().unwrap_or_default();
+            (store, Command::CreateAccount { account, name: plain(name)?, plan })
         }
         AccountsCommand::List { store, page } => {
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
             (store, Command::ListAccounts { page })
         }
         AccountsCommand::Show { store, account } => (store, Command::ShowAccount { account: id(account)? }),
+        AccountsCommand::Delete { store, account, revoke_keys } => {
+            (store, Command::DeleteAccount { account: id(account)?, revoke_keys: *revoke_keys })
+        }
         AccountsCommand::SetPlan { store, account, plan } => {
             (store, Command::SetPlan { account: id(account)?, plan: plan.clone() })
         }
@@ -85,6 +90,11 @@ fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, 
         Reply::Account(statement) if matches!(command, Command::ShowAccount { .. }) => {
             output.result(&summary(&statement), &statement);
         }
+        Reply::Account(statement) if matches!(command, Command::DeleteAccount { .. }) => {
+            let id = &statement.account.id;
+            let human = format!("deleted {id}; its statement stays: `demur accounts statement {id}`");
+            output.value(id.as_str(), &human, &statement);
+        }
         Reply::Account(statement) => {
             output.value(statement.account.id.as_str(), &summary(&statement), &statement);
         }
@@ -134,19 +144,46 @@ fn backed_up(to: &Path, bytes: u64, output: &Output) {
 }
 
 fn summary(statement: &AccountStatement) -> String {
-    let AccountStatement { account, credits } = statement;
+    let AccountStatement { account, credits, limits, deleted } = statement;
     let resets = credits.resets_at.map_or_else(|| "never".to_owned(), |moment| moment.to_string());
-    format!(
-        "{}  {}\n  plan          {}\n  credits       {} available, {} held, {} spent\n  granted       {}, of which {} expired\n  next renewal  {resets}",
+    let deleted = deleted.map_or_else(String::new, |at| format!("\n  deleted       {at:.0}"));
+    let plan = if account.plan.is_empty() { "none" } else { &account.plan };
+    let mut text = format!(
+        "{}  {}{deleted}\n  plan          {plan}\n  credits       {} available, {} held, {} spent\n  granted       {}, of which {} expired\n  next renewal  {resets}",
         account.id,
         account.name,
-        account.plan,
         credits.available,
         credits.held,
         credits.posted,
         credits.granted,
         credits.expired,
-    )
+    );
+    for (index, limit) in limits.iter().enumerate() {
+        let heading = if index == 0 { "limits" } else { "" };
+        text.push_str(&format!("\n  {heading:<14}{}", limit_use(limit)));
+    }
+    text
+}
+
+/// `minute: 3 of 5 in 1m left`
+fn limit_use(limit: &LimitUse) -> String {
+    let per = limit.window_ms.map_or_else(String::new, |window| format!(" in {}", window_text(window)));
+    let max = limit.limit;
+    let left = match (limit.remaining, limit.limit_by) {
+        (Some(left), _) => format!("{left} of {max}{per} left"),
+        (None, LimitBy::Address) => format!("{max}{per} for each address"),
+        (None, _) => format!("{max}{per} for each key"),
+    };
+    let until = limit.resets_at.map_or_else(String::new, |at| format!(", until {at:.0}"));
+    let shadow = if limit.shadow { " (shadow)" } else { "" };
+    format!("{}: {left}{until}{shadow}", limit.name)
+}
+
+/// A window as the configuration writes it, in the largest unit without a rest.
+fn window_text(millis: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
+    let unit = UNITS.into_iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
 }
 
 fn entries_table(entries: &[StatementEntry]) -> String {
@@ -193,7 +230,8 @@ fn table(accounts: &[Account]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["ID", "NAME", "PLAN"]);
     for account in accounts {
-        table.add_row([account.id.as_str(), &account.name, &account.plan]);
+        let plan = if account.plan.is_empty() { "-" } else { &account.plan };
+        table.add_row([account.id.as_str(), &account.name, plan]);
     }
     table.trim_fmt()
 }

@@ -1,9 +1,12 @@
 //! `demur keys`: manage API keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
 use comfy_table::{Table, presets};
-use demur_admission::{Command, Grants, KeyId, KeyState, KeySummary, LockoutReason, Page, Reply, Scope};
+use demur_admission::{
+    Command, Grants, KeyId, KeyState, KeySummary, LockoutReason, Page, Reply, Scope, Secret,
+};
 use demur_config::duration;
 use demur_gateway::{Config, StoreUrl};
 use demur_sqlite::Survey;
@@ -13,7 +16,7 @@ use serde::Serialize;
 use super::import::import;
 use super::key_prefix::{prefix, prefixes};
 use super::{execute, id, plain, unexpected};
-use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand};
+use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand, StoreArgs};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
 use crate::preflight;
@@ -42,7 +45,7 @@ pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, Comman
                 other => Err(unexpected(&other)),
             }
         }
-        KeysCommand::Show(args) => change(args, output, |key| Command::ShowKey { key }),
+        KeysCommand::Show { store, key } => show(store, key, output),
         KeysCommand::Revoke(args) => change(args, output, |key| Command::RevokeKey { key }),
         KeysCommand::Rotate { key, grace } => rotate(key, grace, output),
         KeysCommand::Disable(args) => {
@@ -77,6 +80,91 @@ pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, Comman
             }
         }
     }
+}
+
+/// The longest secret that is read: imported keys have at most 512 bytes.
+const MAX_SECRET: u64 = 4096;
+
+/// Shows a key by its ID, or by a secret on standard input.
+fn show(store: &StoreArgs, key: &str, output: &Output) -> Result<Exit, CommandFailure> {
+    let config = load_store(&store.config)?;
+    let command = match key {
+        "-" => Command::FindKey { secret: Secret::presented(read_secret()?) },
+        key => Command::ShowKey { key: id(key)? },
+    };
+    match execute(&config, &command)? {
+        Reply::KeyChanged(key) => {
+            let listed = with_lockouts(vec![key], &config).into_iter().next();
+            let Some(listed) = listed else { return Ok(Exit::Ok) };
+            output.value(listed.summary.key.id.as_str(), &details(&listed), &listed);
+            Ok(Exit::Ok)
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Reads a secret from standard input. It may come with the name of its scheme, as it stands in a header.
+fn read_secret() -> Result<String, CommandFailure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_SECRET).read_to_string(&mut text);
+    read.map_err(|error| {
+        CommandFailure::unavailable(format!("cannot read a secret from standard input: {error}"), None)
+    })?;
+    let text = text.trim();
+    let secret = match text.split_once(' ') {
+        Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim_start(),
+        _ => text,
+    };
+    if secret.is_empty() || secret.contains(char::is_whitespace) {
+        let help = "write one secret: `demur keys show - < FILE`".to_owned();
+        let message =
+            if secret.is_empty() { "standard input is empty" } else { "standard input has several words" };
+        return Err(CommandFailure::usage(message, help));
+    }
+    if is_jwt(secret) {
+        let help = "JWTs are not stored: their claims are in the token itself".to_owned();
+        return Err(CommandFailure::usage("standard input has a JWT, not an API key", help));
+    }
+    Ok(secret.to_owned())
+}
+
+/// Whether a text has the form of a JWT (RFC 7519): three parts, of which the first begins like a JSON object.
+fn is_jwt(text: &str) -> bool {
+    text.starts_with("eyJ") && text.split('.').count() == 3
+}
+
+fn details(ListedKey { summary, locked_out }: &ListedKey) -> String {
+    let KeySummary { key, state: now, last_used, label } = summary;
+    let moment = |moment: Option<Timestamp>, other: &str| {
+        moment.map_or_else(|| other.to_owned(), |at| format!("{at:.0}"))
+    };
+    let names = |scope: &Scope| match scope {
+        Scope::All => "all".to_owned(),
+        Scope::Only(names) => names.iter().cloned().collect::<Vec<_>>().join(", "),
+    };
+    let scopes: Vec<String> = key.grants.scopes.iter().cloned().collect();
+    let metadata: Vec<String> = key.metadata.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let or_none = |texts: Vec<String>| if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
+    let state = match locked_out {
+        Some(reason) => format!("{}, locked out ({}): {reason}", state(*now), reason.status()),
+        None => state(*now).to_owned(),
+    };
+    let rows = [
+        ("label", label.clone().unwrap_or_else(|| "none".to_owned())),
+        ("state", state),
+        ("API", key.api.clone()),
+        ("account", key.account.to_string()),
+        ("prefix", key.prefix.clone()),
+        ("created", format!("{:.0}", key.created)),
+        ("expires", moment(key.expires, "never")),
+        ("last used", moment(*last_used, "never")),
+        ("operations", names(&key.grants.operations)),
+        ("resources", names(&key.grants.resources)),
+        ("scopes", or_none(scopes)),
+        ("metadata", or_none(metadata)),
+    ];
+    let rows = rows.map(|(name, value)| format!("\n  {name:<12}{value}"));
+    format!("{}{}", key.id, rows.concat())
 }
 
 /// Changes a key and prints its new state.
@@ -167,6 +255,7 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
             scopes: args.scopes.iter().cloned().collect(),
         },
         metadata: metadata(&args.metadata)?,
+        label: args.label.as_deref().map(label).transpose()?,
     };
     match execute(&config, &command)? {
         Reply::KeyCreated(issued) => {
@@ -181,6 +270,16 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
         }
         other => Err(unexpected(&other)),
     }
+}
+
+/// A label: text on one line, without a secret.
+fn label(text: &str) -> Result<String, CommandFailure> {
+    let text = plain(text.trim())?;
+    if text.is_empty() || text.chars().any(char::is_control) {
+        let help = "write some words on one line, such as `--label \"billing service\"`".to_owned();
+        return Err(CommandFailure::usage("invalid label", help));
+    }
+    Ok(text)
 }
 
 fn metadata(given: &[String]) -> Result<BTreeMap<String, String>, CommandFailure> {
@@ -244,23 +343,46 @@ fn table(keys: &[ListedKey]) -> String {
         return "no keys: create one with `demur keys create`".to_owned();
     }
     let mut table = Table::new();
+    // A column that would be empty for all of them says nothing.
+    let has_labels = keys.iter().any(|key| key.summary.label.is_some());
     let header = ["ID", "API", "ACCOUNT", "STATE", "CREATED", "EXPIRES", "LAST USED"];
-    table.load_preset(presets::NOTHING).set_header(header);
+    let of_labels = has_labels.then_some("LABEL");
+    table.load_preset(presets::NOTHING).set_header(header.into_iter().chain(of_labels));
     let moment = |moment: Option<Timestamp>| moment.map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
-    for ListedKey { summary: KeySummary { key, state: now, last_used }, locked_out } in keys {
+    for ListedKey { summary: KeySummary { key, state: now, last_used, label }, locked_out } in keys {
         let state = match locked_out {
             Some(reason) => format!("{}, locked out ({})", state(*now), reason.status()),
             None => state(*now).to_owned(),
         };
-        table.add_row([
-            key.id.as_str(),
-            &key.api,
-            key.account.as_str(),
-            &state,
-            &format!("{:.0}", key.created),
-            &moment(key.expires),
-            &moment(*last_used),
-        ]);
+        let row = [
+            key.id.to_string(),
+            key.api.clone(),
+            key.account.to_string(),
+            state,
+            format!("{:.0}", key.created),
+            moment(key.expires),
+            moment(*last_used),
+        ];
+        let label = has_labels.then(|| label.clone().unwrap_or_else(|| "-".to_owned()));
+        table.add_row(row.into_iter().chain(label));
     }
     table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognizes_a_jwt() {
+        for (text, expected) in [
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", true),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.", true),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0", false),
+            ("shp_eyJ.a.b", false),
+            ("", false),
+        ] {
+            assert_eq!(is_jwt(text), expected, "{text}");
+        }
+    }
 }

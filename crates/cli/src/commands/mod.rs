@@ -35,15 +35,33 @@ fn help(fault: &CommandFault, config: &Config) -> Option<String> {
     let text = match fault {
         CommandFault::UnknownAccount { .. } => "list accounts with `demur accounts list`",
         CommandFault::UnknownKey { .. } => "list keys with `demur keys list`",
+        CommandFault::UnknownPlan { plan } if plan.is_empty() => {
+            let known: Vec<&str> = config.plans.iter().map(|plan| plan.name.as_str()).collect();
+            return Some(format!("use `--plan PLAN` with one of: {}", known.join(", ")));
+        }
         CommandFault::UnknownPlan { plan } => {
             let known = || config.plans.iter().map(|plan| plan.name.as_str());
             return Some(match did_you_mean(plan, known()) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None if config.plans.is_empty() => "add it to `plans` in the configuration".to_owned(),
+                None if config.plans.is_empty() => {
+                    "the configuration has no plans: add it to `plans`, or omit `--plan`".to_owned()
+                }
                 None => format!("use one of: {}", known().collect::<Vec<_>>().join(", ")),
             });
         }
-        CommandFault::AccountExists { .. } => "use another ID",
+        CommandFault::AccountExists { .. } => {
+            "use another ID; the ID of a deleted account cannot be used again"
+        }
+        CommandFault::AccountDeleted { .. } => "create another account with `demur accounts create`",
+        CommandFault::AccountHasKeys { account, .. } => {
+            return Some(format!(
+                "to revoke them too, use `--revoke-keys`; to see them, run `demur keys list --account {account}`"
+            ));
+        }
+        CommandFault::AccountInUse { .. } => "try again when they have ended",
+        CommandFault::UnknownSecret => {
+            "check that it was copied completely, and that the configuration names the database in which the key was created"
+        }
         CommandFault::AmountTooLarge | CommandFault::InsufficientCredits { .. } => "use a smaller amount",
         CommandFault::NotCharged { .. } => {
             "only an operation that was charged can be refunded, and only once: see `demur accounts statement`"

@@ -63,6 +63,7 @@ fn issue(store: &Store, key: SampleKey, apis: &[(String, String, String)]) -> Re
         expires: key.expires,
         grants: key.grants,
         metadata: BTreeMap::new(),
+        label: None,
     };
     let Reply::KeyCreated(issued) = accepted(store.execute(create, Timestamp::now()))? else {
         return Err(CommandFailure::unavailable("the store created no key", None));

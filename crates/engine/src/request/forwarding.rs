@@ -17,7 +17,7 @@ const OWN_VIA: &str = "1.1 demur";
 
 /// How a request reached the gateway.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival<'r> {
+pub(crate) struct ClientView<'r> {
     /// The request's host, with its port.
     pub(crate) host: Option<&'r str>,
     /// The path prefix of the API, which the upstream does not see.
@@ -31,7 +31,7 @@ pub(crate) struct Arrival<'r> {
 }
 
 /// Sets the headers.
-pub(crate) fn set(headers: &mut HeaderMap, arrival: Arrival<'_>) {
+pub(crate) fn set(headers: &mut HeaderMap, arrival: ClientView<'_>) {
     let sent = if arrival.is_trusted { Sent::read(headers) } else { Sent::default() };
     let proto = sent.proto.as_deref().unwrap_or(if arrival.is_secure { "https" } else { "http" });
     let host = sent.host.as_deref().or(arrival.host).filter(|host| is_host(host));
@@ -60,9 +60,9 @@ pub(crate) fn set(headers: &mut HeaderMap, arrival: Arrival<'_>) {
 }
 
 /// Sets those that the request does not have, for an API in monitor mode.
-pub(crate) fn set_missing(headers: &mut HeaderMap, arrival: Arrival<'_>) {
+pub(crate) fn set_missing(headers: &mut HeaderMap, arrival: ClientView<'_>) {
     let mut own = HeaderMap::new();
-    set(&mut own, Arrival { is_trusted: false, ..arrival });
+    set(&mut own, ClientView { is_trusted: false, ..arrival });
     for (name, value) in own {
         if let Some(name) = name.filter(|name| *name != VIA && !headers.contains_key(name)) {
             headers.insert(name, value);
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     /// `NAME: VALUE` of all headers that the upstream gets, sorted.
-    fn set_on(sent: &[(&'static str, &'static str)], arrival: Arrival<'_>) -> Vec<String> {
+    fn set_on(sent: &[(&'static str, &'static str)], arrival: ClientView<'_>) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in sent {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -181,14 +181,14 @@ mod tests {
     fn tells_the_upstream_how_the_client_sees_the_api() {
         let client = HeaderValue::from_static("192.0.2.7");
         let six = HeaderValue::from_static("2001:db8::7");
-        let direct = Arrival {
+        let direct = ClientView {
             host: Some("api.example"),
             mount: "/shop",
             client: Some(&client),
             is_secure: false,
             is_trusted: false,
         };
-        let trusted = Arrival { is_trusted: true, ..direct };
+        let trusted = ClientView { is_trusted: true, ..direct };
         for (sent, arrival, expected) in [
             (
                 &[][..],
@@ -204,7 +204,7 @@ mod tests {
             ),
             (
                 &[("via", "1.0 fred")],
-                Arrival {
+                ClientView {
                     host: Some("[2001:db8::1]:8080"),
                     mount: "",
                     client: Some(&six),
@@ -222,7 +222,7 @@ mod tests {
             ),
             (
                 &[],
-                Arrival { is_secure: true, ..direct },
+                ClientView { is_secure: true, ..direct },
                 &[
                     "forwarded: for=192.0.2.7;host=api.example;proto=https",
                     "via: 1.1 demur",
@@ -235,7 +235,7 @@ mod tests {
             // A proxy that ends TLS for its own clients.
             (
                 &[("x-forwarded-proto", "http")],
-                Arrival { is_secure: true, ..trusted },
+                ClientView { is_secure: true, ..trusted },
                 &[
                     "forwarded: for=192.0.2.7;host=api.example;proto=http",
                     "via: 1.1 demur",
@@ -248,7 +248,7 @@ mod tests {
             // No host, and one that would break out of the quotes.
             (
                 &[],
-                Arrival {
+                ClientView {
                     host: Some("a\";proto=https"),
                     mount: "",
                     client: None,

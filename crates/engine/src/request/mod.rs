@@ -8,6 +8,7 @@ pub(crate) mod decompress;
 pub(crate) mod forwarding;
 pub(crate) mod id;
 pub(crate) mod info;
+pub(crate) mod malformed_key;
 pub(crate) mod operation;
 pub(crate) mod path;
 pub(crate) mod pending;

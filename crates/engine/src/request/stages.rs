@@ -37,6 +37,7 @@ use crate::request::checks::{
 };
 use crate::request::context::{RequestContext, check_of};
 use crate::request::credential;
+use crate::request::malformed_key;
 use crate::request::operation::{ResolvedOperation, query_without_key};
 use crate::request::reservation::{self, Reservation, ReserveOutcome};
 use crate::request::rules::{self, RuleContext};
@@ -220,7 +221,18 @@ where
         result: Result<Arc<Principal>, Denial>,
     ) -> StageOutcome<B> {
         let authentication = &operation.api.settings.authentication;
-        let result = result.map_err(|denial| from_credentials(denial, authentication));
+        let result = result.map_err(|denial| {
+            let is_malformed = denial == Denial::CredentialMalformed;
+            let rejection = from_credentials(denial, authentication);
+            if !is_malformed {
+                return rejection;
+            }
+            rejection.with_cause(malformed_key::cause(
+                &self.parts.headers,
+                self.parts.uri.query(),
+                authentication,
+            ))
+        });
         self.context.record.principal = self.context.enforce(Check::Authentication, result)?;
         let Some(principal) = self.context.principal() else { return self.validate(operation) };
         for rejection in forbidden(principal, operation, self.parts).into_iter().flatten() {

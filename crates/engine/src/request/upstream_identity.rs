@@ -49,6 +49,8 @@ impl UpstreamIdentity {
         let mut all = Bytes::from(texts.concat());
         let [account, key, plan, environment_value] =
             texts.map(|text| HeaderValue::from_maybe_shared(all.split_to(text.len())).ok());
+        // An account without a plan.
+        let plan = plan.filter(|plan| !plan.is_empty());
         Self { account, key, plan, environment: environment_value.filter(|_| environment.is_some()) }
     }
 }

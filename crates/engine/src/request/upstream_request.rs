@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::reject::rejection::Rejection;
 use crate::request::context::RequestContext;
-use crate::request::forwarding::{self, Arrival};
+use crate::request::forwarding::{self, ClientView};
 use crate::request::info::Peer;
 use crate::request::{upstream_headers, upstream_identity};
 use crate::settings::{ApiSettings, UsageSource};
@@ -65,7 +65,7 @@ pub(crate) fn rewrite_headers(
     let id_header = context.responder().id_header();
     let sent_host = headers.get(HOST).cloned();
     let host = authority.map(Authority::as_str).or(sent_host.as_ref().and_then(|host| host.to_str().ok()));
-    let arrival = Arrival {
+    let arrival = ClientView {
         host,
         mount: &api.settings.mount.path,
         client: peer.map(Peer::text),

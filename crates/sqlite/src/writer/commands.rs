@@ -28,10 +28,10 @@ pub(super) fn execute(
 ) -> rusqlite::Result<(Reply, Vec<DirectoryChange>)> {
     let (transaction, at) = (ledger.transaction, context.at);
     let outcome = match context.command {
-        Command::CreateKey { api, prefix, account, expires, grants, metadata } => {
+        Command::CreateKey { api, prefix, account, expires, grants, metadata, label } => {
             let (expires, metadata) = (*expires, metadata.clone());
             let new = keys::NewKey { api, prefix, account, expires, grants, metadata };
-            keys::create(new, at, ledger, shared)?
+            keys::create(new, label.as_deref(), at, ledger, shared)?
         }
         Command::ImportKeys { form, hash_key, keys } => {
             keys::import(form, hash_key.as_deref(), keys, at, ledger, shared)?
@@ -43,7 +43,8 @@ pub(super) fn execute(
             }
             Ok((Reply::Keys { keys, more }, Vec::new()))
         }
-        Command::ShowKey { key } => keys::show(key, at, ledger)?,
+        Command::ShowKey { key } => keys::show(key, at, ledger, shared)?,
+        Command::FindKey { secret } => keys::find(secret, at, ledger, shared)?,
         Command::RotateKey { key, prefix, grace_seconds } => {
             keys::rotate(key, prefix, *grace_seconds, at, ledger, shared)?
         }
@@ -77,6 +78,9 @@ pub(super) fn execute(
             Ok((Reply::Accounts { accounts, more }, Vec::new()))
         }
         Command::ShowAccount { account } => accounts::show(account, at, ledger, shared)?,
+        Command::DeleteAccount { account, revoke_keys } => {
+            accounts::delete(account, *revoke_keys, at, ledger, shared)?
+        }
         Command::SetPlan { account, plan } => accounts::set_plan(account, plan, at, ledger, shared)?,
         Command::TopUp { account, amount, reason, operation } => {
             let (kind, operation, amount) =

@@ -68,7 +68,7 @@ fn look_up(connection: &Connection) -> KeyId {
         metadata: BTreeMap::new(),
     };
     let secret = StoredSecret { digest: Digest::from_bytes([1; 32]), pepper: 1 };
-    directory::insert_key(connection, &key, &secret).unwrap();
+    directory::insert_key(connection, &key, None, &secret).unwrap();
     assert!(directory::find(connection, &[secret.digest].into_iter().collect()).unwrap().is_some());
     quota::restore(connection, &LocalCounters::new(), &acme()).unwrap();
     key.id

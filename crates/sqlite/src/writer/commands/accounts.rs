@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::outcome::CommandOutcome;
 use crate::directory;
+use crate::quota;
 use crate::writer::ledger_tx::LedgerTx;
 use crate::writer::shared::WriterShared;
 
@@ -43,6 +44,9 @@ pub(super) fn set_plan(
     ledger: &mut LedgerTx<'_>,
     shared: &WriterShared,
 ) -> CommandOutcome {
+    if let Some(fault) = fault(id, ledger)? {
+        return Ok(Err(fault));
+    }
     if !shared.plans.contains(plan) {
         return Ok(Err(CommandFault::UnknownPlan { plan: plan.to_owned() }));
     }
@@ -75,6 +79,9 @@ pub(super) fn adjust(
     shared: &WriterShared,
 ) -> CommandOutcome {
     let account = adjustment.account;
+    if let Some(fault) = fault(account, ledger)? {
+        return Ok(Err(fault));
+    }
     let Some(Account { plan, .. }) = directory::account(ledger.transaction, account)? else {
         return Ok(Err(CommandFault::UnknownAccount { account: account.clone() }));
     };
@@ -212,7 +219,55 @@ pub(super) fn show(
     let Some(account) = directory::account(ledger.transaction, id)? else {
         return Ok(Err(CommandFault::UnknownAccount { account: id.clone() }));
     };
+    let deleted = directory::deleted(ledger.transaction, id)?;
     let plan = shared.plans.plan(&account.plan);
-    let credits = ledger.balance(id, plan.credits.as_ref(), at)?;
-    Ok(Ok((Reply::Account(AccountStatement { account, credits }), Vec::new())))
+    // A deleted account is granted nothing any more.
+    let monthly = plan.credits.as_ref().filter(|_| deleted.is_none());
+    let credits = ledger.balance(id, monthly, at)?;
+    let limits = match deleted {
+        Some(_) => Vec::new(),
+        None => {
+            // Of an earlier process, if none of its keys has been used in this one.
+            quota::restore(ledger.transaction, &shared.counters, id)?;
+            shared.counters.usage(id, &plan, at)
+        }
+    };
+    Ok(Ok((Reply::Account(AccountStatement { account, credits, limits, deleted }), Vec::new())))
+}
+
+/// Returns why an account cannot be changed: it does not exist, or was deleted.
+pub(super) fn fault(id: &AccountId, ledger: &LedgerTx<'_>) -> rusqlite::Result<Option<CommandFault>> {
+    if directory::account(ledger.transaction, id)?.is_none() {
+        return Ok(Some(CommandFault::UnknownAccount { account: id.clone() }));
+    }
+    let deleted = directory::deleted(ledger.transaction, id)?;
+    Ok(deleted.map(|_| CommandFault::AccountDeleted { account: id.clone() }))
+}
+
+/// Deletes an account: the row stays, with its ledger, and can no longer be changed.
+pub(super) fn delete(
+    id: &AccountId,
+    revoke_keys: bool,
+    at: Timestamp,
+    ledger: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
+    let account = || id.clone();
+    match fault(id, ledger)? {
+        None => {}
+        // A repetition changes nothing.
+        Some(CommandFault::AccountDeleted { .. }) => return show(id, at, ledger, shared),
+        Some(fault) => return Ok(Err(fault)),
+    }
+    let keys = directory::count_unrevoked(ledger.transaction, id)?;
+    if keys > 0 && !revoke_keys {
+        return Ok(Err(CommandFault::AccountHasKeys { account: account(), keys }));
+    }
+    let held = ledger.balance(id, None, at)?.held;
+    if held > 0 || directory::count_claims_in_flight(ledger.transaction, id)? > 0 {
+        return Ok(Err(CommandFault::AccountInUse { account: account(), held }));
+    }
+    directory::delete_account(ledger.transaction, id, at)?;
+    let shown = show(id, at, ledger, shared)?;
+    Ok(shown.map(|(reply, _)| (reply, vec![DirectoryChange::Account(account())])))
 }

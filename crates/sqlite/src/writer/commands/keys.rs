@@ -18,6 +18,9 @@ use crate::writer::shared::WriterShared;
 /// The maximum grace period of a rotated secret.
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// The maximum length of a key's label, in bytes.
+const MAX_LABEL: usize = 200;
+
 /// The maximum size of a key's metadata, in bytes.
 const MAX_METADATA: usize = 4096;
 
@@ -53,13 +56,13 @@ impl NewKey<'_> {
             let cause = format!("metadata must have at most {MAX_METADATA} bytes, found {size}");
             return Ok(Some(CommandFault::Unreadable { cause }));
         }
-        let exists = directory::account(ledger.transaction, self.account)?.is_some();
-        Ok((!exists).then(|| CommandFault::UnknownAccount { account: self.account.clone() }))
+        super::accounts::fault(self.account, ledger)
     }
 }
 
 pub(super) fn create(
     new: NewKey<'_>,
+    label: Option<&str>,
     at: Timestamp,
     ledger: &LedgerTx<'_>,
     shared: &WriterShared,
@@ -70,6 +73,11 @@ pub(super) fn create(
     if let Some(fault) = new.fault(ledger)? {
         return Ok(Err(fault));
     }
+    if label.is_some_and(|label| !is_label(label)) {
+        let cause =
+            format!("a label must have 1 to {MAX_LABEL} bytes, without line breaks and control characters");
+        return Ok(Err(CommandFault::Unreadable { cause }));
+    }
     if let Some(fault) = pepper_fault(shared) {
         return Ok(Err(fault));
     }
@@ -78,8 +86,9 @@ pub(super) fn create(
     };
     let stored = stored_secret(&secret, shared);
     let key = new.record(at);
-    directory::insert_key(ledger.transaction, &key, &stored)?;
-    let reply = Reply::KeyCreated(IssuedKey { key: KeySummary::at(key, at), secret });
+    directory::insert_key(ledger.transaction, &key, label, &stored)?;
+    let key = KeySummary { label: label.map(str::to_owned), ..KeySummary::at(key, at) };
+    let reply = Reply::KeyCreated(IssuedKey { key, secret });
     Ok(Ok((reply, vec![DirectoryChange::Key(stored.digest)])))
 }
 
@@ -169,7 +178,7 @@ pub(super) fn import(
     }
     directory::insert_form(ledger.transaction, form)?;
     for (key, secret) in &records {
-        directory::insert_key(ledger.transaction, key, secret)?;
+        directory::insert_key(ledger.transaction, key, None, secret)?;
     }
     // In effect before the commit: a form without keys authenticates nobody.
     shared.secrets.set_forms(directory::imported_forms(ledger.transaction)?);
@@ -177,9 +186,39 @@ pub(super) fn import(
     Ok(Ok((Reply::KeysImported { keys }, vec![DirectoryChange::Everything])))
 }
 
-pub(super) fn show(id: &KeyId, at: Timestamp, ledger: &LedgerTx<'_>) -> CommandOutcome {
-    let found = directory::key(ledger.transaction, id, at)?.map(|key| (Reply::KeyChanged(key), Vec::new()));
-    Ok(found.ok_or_else(|| CommandFault::UnknownKey { key: id.clone() }))
+pub(super) fn show(
+    id: &KeyId,
+    at: Timestamp,
+    ledger: &LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
+    let Some(mut key) = directory::key(ledger.transaction, id, at)? else {
+        return Ok(Err(CommandFault::UnknownKey { key: id.clone() }));
+    };
+    key.last_used = key.last_used.max(shared.write_behind.last_used(id));
+    Ok(Ok((Reply::KeyChanged(key), Vec::new())))
+}
+
+/// Shows the key with a secret, also where the secret has been replaced.
+pub(super) fn find(
+    secret: &Secret,
+    at: Timestamp,
+    ledger: &LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
+    let (pepper, secret) = (shared.secrets.pepper(), secret.expose());
+    let mut digests = pepper.digests(secret);
+    if let Some(imported) = shared.secrets.imported() {
+        digests.extend(imported.candidates_of_any_api(secret, pepper));
+    }
+    match directory::find(ledger.transaction, &digests)? {
+        Some(found) => show(&found.key.id, at, ledger, shared),
+        None => Ok(Err(CommandFault::UnknownSecret)),
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=MAX_LABEL).contains(&text.len()) && !text.trim().is_empty() && !text.chars().any(char::is_control)
 }
 
 /// Returns the reply for a key that was changed.
