@@ -35,7 +35,9 @@ pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
 pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};
 pub use tls::server::ListenerTls;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
-pub use upstream::settings::{Endpoint, EndpointAddress, HostHeader, Upstream, UpstreamUrlError};
+pub use upstream::settings::{
+    Ejection, Endpoint, EndpointAddress, HealthCheck, HostHeader, Upstream, UpstreamUrlError,
+};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -20,7 +20,7 @@ use crate::limits::ListenerLimits;
 use crate::snapshot::{Snapshot, SnapshotCell};
 use crate::tls::watch::Certificates;
 use crate::trusted_proxies::TrustedProxies;
-use crate::upstream::settings::Upstream;
+use crate::upstream::balancer::SharedUpstream;
 
 /// Reloads the configuration of a running gateway. Clones are handles of the same gateway.
 #[derive(Clone)]
@@ -213,8 +213,8 @@ impl DynamicSettings {
         api: impl Fn(demur_engine::settings::ApiSettings) -> Arc<Api>,
         engine: impl FnOnce(Parts) -> Arc<Engine>,
     ) -> io::Result<Snapshot> {
-        let upstreams: Vec<(Arc<Api>, Upstream)> =
-            self.apis.into_iter().map(|config| (api(config.settings), config.upstream)).collect();
+        let shared = |config: ApiConfig| (api(config.settings), SharedUpstream::new(config.upstream));
+        let upstreams: Vec<(Arc<Api>, Arc<SharedUpstream>)> = self.apis.into_iter().map(shared).collect();
         let apis: Vec<Arc<Api>> = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
         let pages = self.pages.0.map(|build| build(&apis, &self.plans)).transpose()?;
         let (default_contract, body_memory) = (self.default_contract, self.limits.body_memory);

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::access_log::LogFilters;
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
-use crate::upstream::settings::Upstream;
+use crate::upstream::balancer::SharedUpstream;
 
 /// The state that requests are served with.
 pub(crate) struct Snapshot {
@@ -23,7 +23,7 @@ pub(crate) struct Snapshot {
     pub(crate) limits: ListenerLimits,
     pub(crate) trusted_proxies: Arc<TrustedProxies>,
     /// The APIs with their upstreams.
-    pub(crate) upstreams: Vec<(Arc<Api>, Upstream)>,
+    pub(crate) upstreams: Vec<(Arc<Api>, Arc<SharedUpstream>)>,
     pub(crate) filters: LogFilters,
 }
 

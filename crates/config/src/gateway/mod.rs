@@ -6,6 +6,7 @@ mod certificates;
 mod checks;
 mod count;
 mod docs;
+mod endpoints;
 mod journal;
 mod limits;
 mod listen;
@@ -13,6 +14,7 @@ mod reload;
 mod store_only;
 mod trusted_proxies;
 mod upstream;
+mod upstream_url;
 
 pub use store_only::load_store_only;
 
@@ -142,5 +144,7 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiConfig>
     };
     let settings = read_api(&mut fields, reader);
     fields.finish(reader.found);
-    Some(ApiConfig { settings: settings?, upstream: upstream? })
+    let (mut settings, upstream) = (settings?, upstream?);
+    settings.knows_health = upstream.has_health();
+    Some(ApiConfig { settings, upstream })
 }
