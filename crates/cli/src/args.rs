@@ -9,6 +9,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -82,6 +83,8 @@ fn is_without_variable(argument: &Arg) -> bool {
 const GLOBAL: &str = "Global options";
 const AFTER_HELP: &str = "Start with `demur demo`: five example APIs behind one gateway, nothing to install.";
 
+const AFTER_MOCK: &str = "A request asks for an error with `Prefer: code=NAME` or `Prefer: status=429`.";
+
 const AFTER_ROTATE: &str =
     "If you rotate a key twice, only the latest old secret works during the grace period.";
 
@@ -118,6 +121,8 @@ pub(crate) enum CliCommand {
     Docs(DocsCommand),
     /// Write the OpenAPI document of an API with exactly its errors
     Openapi(OpenApiArgs),
+    /// Mock the APIs of a configuration: successes from their documents, and every error on demand
+    Mock(MockArgs),
     /// Write a first contract with comments that explain each line, and a configuration that uses it
     Init(InitArgs),
     /// Print the JSON Schema of a contract or configuration file, for editors
@@ -174,6 +179,60 @@ fn parse_listen(text: &str) -> Result<Listen, &'static str> {
         None => (None, text),
     };
     Ok(Listen { name, address: parse_address(address)? })
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_MOCK)]
+pub(crate) struct MockArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Address to listen on
+    #[arg(long, env = "DEMUR_MOCK_LISTEN", default_value = "127.0.0.1:4010", value_name = "ADDRESS")]
+    #[arg(value_parser = parse_address)]
+    pub(crate) listen: SocketAddr,
+    /// Address of the control endpoint
+    #[arg(long, env = "DEMUR_MOCK_CONTROL", default_value = "127.0.0.1:4011", value_name = "ADDRESS")]
+    #[arg(value_parser = parse_address)]
+    pub(crate) control: SocketAddr,
+    /// Require API keys, and check plans, limits, credits and rules; prints a key of each plan
+    #[arg(long)]
+    pub(crate) authenticate: bool,
+    /// Check requests against the OpenAPI document
+    #[arg(long)]
+    pub(crate) validate: bool,
+    /// Script of errors and faults (YAML or JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    /// Answer a share of the requests, from 0 to 1, with an error
+    #[arg(long, value_name = "ERROR=SHARE", value_delimiter = ',', value_parser = parse_failure)]
+    pub(crate) fail: Vec<Failure>,
+    /// Seed of the random numbers for shares and probabilities
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Delay every response by this, such as `200ms`
+    #[arg(long, value_name = "DURATION", value_parser = parse_delay)]
+    pub(crate) delay: Option<Duration>,
+}
+
+/// The value of `--fail`.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) error: String,
+    pub(crate) share: f64,
+}
+
+fn parse_failure(text: &str) -> Result<Failure, &'static str> {
+    let parsed = text.split_once('=').and_then(|(error, share)| {
+        let share: f64 = share.parse().ok()?;
+        (0.0..=1.0).contains(&share).then(|| Failure { error: error.to_owned(), share })
+    });
+    parsed.ok_or("expected an error and a share from 0 to 1, such as `rate_limited=0.1`")
+}
+
+fn parse_delay(text: &str) -> Result<Duration, &'static str> {
+    let delay = demur_config::duration(text).filter(|delay| *delay <= Duration::from_secs(60));
+    delay.ok_or("expected a duration of at most one minute, such as `200ms` or `2s`")
 }
 
 #[derive(Debug, clap::Args)]

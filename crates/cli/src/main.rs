@@ -43,6 +43,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Docs(docs) => commands::docs::run(&docs, &output),
         CliCommand::Openapi(openapi) => commands::openapi::run(&openapi, &output),
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
+        CliCommand::Mock(mock) => commands::mock::run(&mock, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),

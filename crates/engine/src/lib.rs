@@ -22,6 +22,7 @@ mod request;
 mod response;
 mod router;
 mod serve;
+mod simulate;
 pub mod settings;
 
 pub use api::Api;
@@ -43,6 +44,7 @@ pub use response::in_flight::{InFlight, PendingResponse, ResponseOutcome};
 pub use response::raised::Raised;
 pub use response::upstream_error::{UpstreamFault, is_failure};
 pub use response::validation::PeekedBody;
+pub use simulate::{Destination, SimulatedDetails, SimulatedRejection};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

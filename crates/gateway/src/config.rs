@@ -18,6 +18,7 @@ use demur_engine::{Api, PageLookup};
 
 use crate::access_log::LogSettings;
 use crate::limits::ListenerLimits;
+use crate::simulator::SimulationSettings;
 use crate::trusted_proxies::TrustedProxies;
 
 /// The configuration of a gateway.
@@ -47,6 +48,8 @@ pub struct Config {
     pub docs: Option<DocsConfig>,
     /// The pages that are served beside the APIs.
     pub pages: Pages,
+    /// What a mock does with requests.
+    pub simulation: SimulationSettings,
 }
 
 /// Where reference pages are served, and what they show beside what is generated.
@@ -133,6 +136,7 @@ impl Config {
             apis: Vec::new(),
             docs: None,
             pages: Pages::default(),
+            simulation: SimulationSettings::default(),
         }
     }
 }

@@ -80,6 +80,7 @@ impl Gateway {
             config.apis.into_iter().map(|api| (Api::new(api.settings), api.upstream)).collect();
         let apis: Vec<Arc<Api>> = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
         let pages = config.pages.0.map(|build| build(&apis, &config.plans)).transpose()?;
+        let simulator = config.simulation.0.map(|build| build(&apis));
         let (log, log_writer) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
@@ -96,6 +97,7 @@ impl Gateway {
             trusted_proxies: config.trusted_proxies,
             upstreams,
             log_filter: config.access_log.requests,
+            simulator,
         };
         let context = WorkerContext {
             snapshot: Arc::new(snapshot),

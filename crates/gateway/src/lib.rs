@@ -11,6 +11,7 @@ mod gateway;
 mod limits;
 mod listener;
 mod proxy;
+mod simulator;
 mod snapshot;
 mod trusted_proxies;
 mod upstream;
@@ -27,6 +28,7 @@ pub use demur_http1::io::ServerLimits as ConnectionLimits;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
+pub use simulator::{Simulation, SimulationSettings, Simulator, SimulatorBuilder};
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 
 /// Compiles the example of the README.

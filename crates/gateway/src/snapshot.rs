@@ -7,6 +7,7 @@ use demur_engine::{Api, Engine};
 use crate::access_log::LogFilter;
 use crate::config::Upstream;
 use crate::limits::ListenerLimits;
+use crate::simulator::Simulator;
 use crate::trusted_proxies::TrustedProxies;
 
 /// The state that requests are served with. Workers share it, and keep their connections and counters beside it.
@@ -17,4 +18,6 @@ pub(crate) struct Snapshot {
     /// The APIs with their upstreams.
     pub(crate) upstreams: Vec<(Arc<Api>, Upstream)>,
     pub(crate) log_filter: LogFilter,
+    /// Decides on requests before they are checked, in a mock.
+    pub(crate) simulator: Option<Arc<dyn Simulator>>,
 }

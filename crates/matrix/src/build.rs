@@ -12,7 +12,7 @@ use http::HeaderMap;
 
 use crate::example::{self, EXAMPLE_REQUEST_ID, example_now};
 use crate::model::{
-    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, Matrix,
+    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, ExampleRejection, Matrix,
     OperationMatrix, RetrySummary, VERSION,
 };
 use crate::operation::{OperationView, names_errors};
@@ -203,6 +203,12 @@ impl Builder<'_> {
             access,
             plan: plan.map(|plan| plan.name.as_str()).unwrap_or_default(),
         };
+        let rejection = ExampleRejection {
+            reason: reason.clone(),
+            knows_caller: has_caller,
+            exceeds_limit: is_exceeded,
+            plan: plan.map(|plan| plan.name.as_str()).unwrap_or_default().into(),
+        };
         let (error, answer) = answer_of(self.api, reason, &context)?;
         let answer = match self.answers.get(&answer) {
             Some(known) => Arc::clone(known),
@@ -223,6 +229,7 @@ impl Builder<'_> {
             more_causes,
             carrier: Carrier::Body,
             answer,
+            rejection,
         })
     }
 
@@ -246,6 +253,9 @@ impl Builder<'_> {
                 access: AccessRequest::default(),
                 plan: "",
             };
+            let (knows_caller, exceeds_limit, plan) = (false, false, "".into());
+            let rejection =
+                ExampleRejection { reason: reason.clone(), knows_caller, exceeds_limit, plan };
             let Some((error, answer)) = answer_of(self.api, reason, &context) else { continue };
             cells.push(Cell {
                 id: format!("{}/*/{condition}", self.id),
@@ -256,6 +266,7 @@ impl Builder<'_> {
                 more_causes: 0,
                 carrier: Carrier::Body,
                 answer: Arc::new(answer),
+                rejection,
             });
         }
         cells

@@ -16,9 +16,10 @@ mod operation;
 mod refused;
 mod why;
 
-pub use example::{EXAMPLE_REQUEST_ID, example_now};
+pub use example::{EXAMPLE_REQUEST_ID, example_limits, example_now, own_example};
 pub use model::{
-    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, Matrix,
+    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary,
+    ExampleRejection, Matrix,
     OperationMatrix, RetrySummary, VERSION,
 };
 

@@ -11,6 +11,7 @@
 )]
 
 mod expected;
+mod mocked;
 mod registry;
 mod successes;
 mod trackbot_pro;
@@ -22,12 +23,14 @@ mod world;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::thread;
 
 use demur_e2e::{OWNED_BRAND, Request, sound_request};
 use serde_json::{Value as Json, json};
 
 use crate::expected::differences;
+use crate::mocked::Mock;
 use crate::registry::{Documented, Produced, alternatives, documented, unmatched};
 use crate::successes::{SUCCESSES, has_status, untouched};
 use crate::world::World;
@@ -82,14 +85,22 @@ fn say(line: &str) {
 
 #[test]
 fn reaches_every_documented_error_over_http() {
-    let documented = errors();
+    let (documented, mock) = (errors(), Mock::start());
+    let mocked_otherwise = Mutex::new(Vec::new());
     let (right, wrong) = produced(&documented, &requests(), |case, world, request| {
         let answers = (request.produce)(world);
         assert!(!answers.is_empty(), "nothing was produced");
-        answers.iter().flat_map(|answer| differences(&case.expected, answer)).collect()
+        let found = answers.iter().flat_map(|answer| differences(&case.expected, answer)).collect();
+        let mocked = answers.iter().flat_map(|answer| mock.differences(&case.contract, answer));
+        let mocked = mocked.map(|difference| format!("{} {}: {difference}", case.contract, case.case));
+        mocked_otherwise.lock().unwrap().extend(mocked);
+        found
     });
     say(&format!("every documented error reached over HTTP: {right}/{}", documented.len()));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    // The mock, asked for each of these answers, has the same bytes.
+    let mocked_otherwise = mocked_otherwise.into_inner().unwrap();
+    assert!(mocked_otherwise.is_empty(), "\n{}", mocked_otherwise.join("\n"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod matrix;
+pub(crate) mod mock;
 pub(crate) mod openapi;
 pub(crate) mod schema;
 pub(crate) mod serve;

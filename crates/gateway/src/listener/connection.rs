@@ -1,6 +1,7 @@
 //! One client connection: its requests, one after the other, and their responses.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -46,24 +47,24 @@ pub(crate) struct Accepted {
 
 /// What all connections of one worker share.
 pub(crate) struct ConnectionContext {
-    snapshot: Arc<Snapshot>,
-    clock: Clock,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) clock: Clock,
     upstreams: Upstreams,
-    log: Rc<WorkerLog>,
+    pub(super) log: Rc<WorkerLog>,
     lag: SchedulerLag,
     /// The gateway shuts down: every response closes its connection.
-    is_ending: Arc<AtomicBool>,
+    pub(super) is_ending: Arc<AtomicBool>,
 }
 
 /// What the requests of one connection share.
 #[derive(Clone, Copy)]
-struct ConnectionInfo<'c> {
-    stream: &'c ServerStream,
-    peer: &'c Peer,
-    activity: &'c Activity,
-    cache: &'c ConnectionCache,
-    listener: Option<&'c str>,
-    overloaded: bool,
+pub(super) struct ConnectionInfo<'c> {
+    pub(super) stream: &'c ServerStream,
+    pub(super) peer: &'c Peer,
+    pub(super) activity: &'c Activity,
+    pub(super) cache: &'c ConnectionCache,
+    pub(super) listener: Option<&'c str>,
+    pub(super) overloaded: bool,
 }
 
 impl ConnectionContext {
@@ -169,26 +170,20 @@ impl ConnectionContext {
         rejection: Option<MalformedRequest>,
         info: ConnectionInfo<'_>,
     ) -> bool {
-        let stream = info.stream;
+        if let Some(simulator) = &self.snapshot.simulator
+            && rejection.is_none()
+            && !info.overloaded
+        {
+            return Box::pin(self.respond_simulated(&**simulator, request, info)).await;
+        }
         // Pinned where they are made: futures are copied otherwise.
         let response = pin!(self.serve_request(request, rejection, info)).await;
-        match pin!(stream.write(response)).await {
-            Ok(After::Request) => true,
-            Ok(After::Closed | After::Tunnel) => false,
-            Err(error) => {
-                let condition = match error {
-                    WriteError::Io(_) => Condition::ClientGone,
-                    WriteError::Body(_) | WriteError::Length => Condition::UpstreamInvalidResponse,
-                };
-                tracing::debug!(condition = condition.name(), ?error, "connection closed early");
-                false
-            }
-        }
+        may_follow(pin!(info.stream.write(response)).await)
     }
 
     /// Serves one request. Everything up to the end of the engine's first phase runs at once, so that the future holds its
     /// result alone.
-    fn serve_request<'c>(
+    pub(super) fn serve_request<'c>(
         &'c self,
         request: Request<ClientBody>,
         malformed: Option<MalformedRequest>,
@@ -230,6 +225,22 @@ impl ConnectionContext {
                 stream.close();
             }
             self.log.watch(summary, record, response)
+        }
+    }
+}
+
+/// Whether another request may follow on a connection on which a response was written.
+pub(super) fn may_follow<E: fmt::Debug>(written: Result<After, WriteError<E>>) -> bool {
+    match written {
+        Ok(After::Request) => true,
+        Ok(After::Closed | After::Tunnel) => false,
+        Err(error) => {
+            let condition = match error {
+                WriteError::Io(_) => Condition::ClientGone,
+                WriteError::Body(_) | WriteError::Length => Condition::UpstreamInvalidResponse,
+            };
+            tracing::debug!(condition = condition.name(), ?error, "connection closed early");
+            false
         }
     }
 }

@@ -201,6 +201,11 @@ impl ServerStream {
         self.0.state.borrow_mut().http.close();
     }
 
+    /// The connection is reset when it is dropped, rather than closed: what is queued is lost.
+    pub fn reset(&self) {
+        self.0.state.borrow().socket.reset_on_drop();
+    }
+
     fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Incoming> {
         let (limits, state) = (&self.0.limits, &mut *self.0.state.borrow_mut());
         loop {

@@ -44,6 +44,12 @@ impl Socket {
         Self { tcp, read: BytesMut::from(read), write: VecDeque::new(), is_ended: false }
     }
 
+    /// Dropping the socket resets the connection.
+    pub(crate) fn reset_on_drop(&self) {
+        // Fails only if the connection has ended already.
+        let _ = socket2::SockRef::from(&self.tcp).set_linger(Some(std::time::Duration::ZERO));
+    }
+
     /// What was read and not consumed.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.read
