@@ -240,6 +240,9 @@ pub(crate) struct InitArgs {
     /// File to create; must not exist yet
     #[arg(default_value = "contract.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Draft the contract and the configuration from this OpenAPI document
+    #[arg(long, value_name = "FILE")]
+    pub(crate) openapi: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod demo;
 mod exit;
+mod from_openapi;
 mod log;
 mod output;
 mod pages;

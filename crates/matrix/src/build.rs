@@ -142,7 +142,9 @@ impl Builder<'_> {
     fn invalid(&mut self, condition: Condition, indexes: &[usize], view: &OperationView<'_>) -> Option<Cell> {
         let possible = indexes.iter().filter_map(|index| view.violations.get(*index));
         let causes: Vec<Cause> = possible.clone().map(violation_cause).collect();
-        let reason = example::violations(&possible.clone().next()?.violation);
+        // A parameter that is sent twice is a rare example of a format.
+        let reason = possible.clone().min_by_key(|possible| possible.keyword == "style")?;
+        let reason = example::violations(&reason.violation);
         self.cell(condition.name(), Some(condition), causes, reason, view)
     }
 

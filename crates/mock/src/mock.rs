@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use demur_admission::Plan;
-use demur_contract::Contract;
+use demur_contract::{Condition, Contract};
 use demur_engine::{Api, Destination, Engine, SimulatedRejection};
 use demur_gateway::{Simulation, Simulator};
 use demur_matrix::{Cell, ExampleRejection, Matrix, example_limits, own_example};
@@ -54,6 +54,7 @@ struct Answers {
 
 /// An error that occurs at an operation.
 struct Example {
+    condition: String,
     error: String,
     status: u16,
     rejection: ExampleRejection,
@@ -62,6 +63,7 @@ struct Example {
 impl Mock {
     pub(crate) fn new(matrix: Matrix, plans: Vec<Plan>, script: Script) -> Self {
         let example = |cell: Cell| Example {
+            condition: cell.condition,
             error: cell.error,
             status: cell.answer.status,
             rejection: cell.rejection,
@@ -170,10 +172,10 @@ impl Mock {
                         None => format!("unknown error `{name}`"),
                     }
                 })?;
-                (name, examples.iter().find(|example| example.error == name))
+                (name, first(examples, |example| example.error == name))
             }
             Wanted::Status(status) => {
-                let example = examples.iter().find(|example| example.status == *status);
+                let example = first(examples, |example| example.status == *status);
                 let of_contract =
                     || contract.entries().find(|(_, entry)| entry.status.as_u16() == *status);
                 let name = example.map(|example| example.error.as_str());
@@ -255,6 +257,12 @@ impl Simulator for Mock {
         self.record(destination, request, error);
         simulation
     }
+}
+
+/// The first example; one of failed authentication only if there is no other.
+fn first<'e>(examples: &'e [Example], fits: impl Fn(&Example) -> bool) -> Option<&'e Example> {
+    let is_rare = |example: &&Example| example.condition == Condition::CredentialThrottled.name();
+    examples.iter().filter(|example| fits(example)).min_by_key(is_rare)
 }
 
 /// The name of the error that has this name or code.

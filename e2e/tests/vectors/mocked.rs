@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-use demur_contract::{ParseResult, Problem, ResponseView, Value};
+use demur_contract::{ParseResult, Problem, RecoveredViolation, ResponseView, Value};
 use demur_e2e::{Client, Program, Response, TestDir, contract, sound_request};
 use serde_json::{Map, Value as Json, json};
 
@@ -35,10 +35,13 @@ impl Mock {
         let view =
             ResponseView { headers: &header, ..ResponseView::new(answer.status, &answer.content) };
         let mut wanted = match contract.parse(&view) {
-            ParseResult::Exact(parsed) => wanted(&contract.entry(parsed.problem.error).name, &parsed.problem),
+            ParseResult::Exact(parsed) => {
+                let name = &contract.entry(parsed.problem.error).name;
+                wanted(name, &parsed.problem, &parsed.violations)
+            }
             ParseResult::Ambiguous { candidates } => {
                 let problem = Problem::new(candidates[0], "");
-                wanted(&contract.entry(candidates[0]).name, &problem)
+                wanted(&contract.entry(candidates[0]).name, &problem, &[])
             }
             ParseResult::Unknown { .. } => return vec![format!("unknown: {answer:?}")],
         };
@@ -77,8 +80,8 @@ impl Mock {
     }
 }
 
-/// The problem, as the control endpoint takes it.
-fn wanted(name: &str, problem: &Problem<'_>) -> Map<String, Json> {
+/// The problem, as the control endpoint takes it. Of violations, what the response shows.
+fn wanted(name: &str, problem: &Problem<'_>, recovered: &[RecoveredViolation<'_>]) -> Map<String, Json> {
     let value = |value: &Value| match value {
         Value::Text(text) => json!(text),
         Value::Int(number) => json!(number),
@@ -86,14 +89,27 @@ fn wanted(name: &str, problem: &Problem<'_>) -> Map<String, Json> {
     };
     let params: Map<String, Json> =
         problem.params.iter().map(|(name, param)| (name.to_string(), value(param))).collect();
-    let violations = problem.violations.iter().map(|violation| {
+    let complete = problem.violations.iter().map(|violation| {
         json!({
             "rule": violation.condition.name(), "in": violation.location.as_str(), "param": violation.param,
             "pointer": violation.pointer, "value": violation.value, "limit": violation.limit.as_ref().map(value),
             "allowed": violation.allowed,
         })
     });
-    let violations: Vec<Json> = violations.map(without_null).collect();
+    let shown = recovered.iter().map(|violation| {
+        let location = violation.location.map_or("query", |location| location.as_str());
+        let allowed = violation.allowed.as_deref().unwrap_or_default();
+        let allowed: Vec<&str> = allowed.split(", ").filter(|value| !value.is_empty()).collect();
+        let rule = violation.rules.first().map(|rule| rule.name());
+        json!({
+            "rule": rule, "in": location, "param": violation.field.as_ref().or(violation.param.as_ref()),
+            "pointer": violation.pointer, "value": violation.value, "limit": violation.limit, "allowed": allowed,
+        })
+    });
+    let violations: Vec<Json> = match problem.violations.len() == recovered.len() {
+        true => complete.map(without_null).collect(),
+        false => shown.map(without_null).collect(),
+    };
     let message = problem.message.as_ref().map(ToString::to_string);
     let all = json!({ "error": name, "params": params, "violations": violations, "message": message });
     let Json::Object(all) = without_null(all) else { unreachable!("it is an object") };
