@@ -8,13 +8,16 @@ mod commands;
 mod demo;
 mod exit;
 mod from_openapi;
+mod listeners;
 mod log;
 mod output;
 mod pages;
 mod preflight;
 mod progress;
+mod reload;
 mod serving;
 mod signals;
+mod watch;
 
 use args::{Args, CliCommand};
 
@@ -40,11 +43,14 @@ fn main() -> std::process::ExitCode {
     let done = match args.command {
         CliCommand::Demo(demo) => demo::run(&demo, &output),
         CliCommand::Serve(serve) => commands::serve::run(&serve, &output),
+        CliCommand::Reload(store) => commands::reload::run(&store, &output),
         CliCommand::Check(check) => commands::check::run(&check, &output),
         CliCommand::Docs(docs) => commands::docs::run(&docs, &output),
         CliCommand::Openapi(openapi) => commands::openapi::run(&openapi, &output),
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
         CliCommand::Mock(mock) => commands::mock::run(&mock, &output),
+        CliCommand::Explain(explain) => commands::explain::run(&explain, &output),
+        CliCommand::Tail(tail) => commands::tail::run(&tail, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),

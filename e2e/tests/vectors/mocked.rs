@@ -31,9 +31,9 @@ impl Mock {
     /// Every difference of the mock's answer from this one.
     pub(crate) fn differences(&self, api: &str, answer: &Response) -> Vec<String> {
         let contract = contract(api);
-        let header = |name: &str| answer.fields.first(name);
+        let header = |name: &str| answer.headers.first(name);
         let view =
-            ResponseView { headers: &header, ..ResponseView::new(answer.status, &answer.content) };
+            ResponseView { headers: &header, ..ResponseView::new(answer.status, &answer.body) };
         let mut wanted = match contract.parse(&view) {
             ParseResult::Exact(parsed) => {
                 let name = &contract.entry(parsed.problem.error).name;
@@ -60,7 +60,7 @@ impl Mock {
         }
         let client = Client::new(self.address.parse().unwrap(), &format!("/{api}"), contract.clone());
         let mocked = client.send(&sound_request(api, "none"));
-        let id = contract.request_id().field.clone();
+        let id = contract.request_id().header.clone();
         let (ours, theirs) = (comparable(&mocked, &id), comparable(answer, &id));
         if ours == theirs { Vec::new() } else { vec![format!("the mock has {ours:?}, the gateway {theirs:?}")] }
     }
@@ -98,12 +98,15 @@ fn wanted(name: &str, problem: &Problem<'_>, recovered: &[RecoveredViolation<'_>
     });
     let shown = recovered.iter().map(|violation| {
         let location = violation.location.map_or("query", |location| location.as_str());
-        let allowed = violation.allowed.as_deref().unwrap_or_default();
+        // As the contract quotes lists.
+        let bare = |text: &str| text.trim_matches(['[', ']']).replace('\'', "");
+        let value = violation.value.as_deref().map(bare);
+        let allowed = violation.allowed.as_deref().map(bare).unwrap_or_default();
         let allowed: Vec<&str> = allowed.split(", ").filter(|value| !value.is_empty()).collect();
         let rule = violation.rules.first().map(|rule| rule.name());
         json!({
             "rule": rule, "in": location, "param": violation.field.as_ref().or(violation.param.as_ref()),
-            "pointer": violation.pointer, "value": violation.value, "limit": violation.limit, "allowed": allowed,
+            "pointer": violation.pointer, "value": value, "limit": violation.limit, "allowed": allowed,
         })
     });
     let violations: Vec<Json> = match problem.violations.len() == recovered.len() {
@@ -127,10 +130,10 @@ fn without_null(value: Json) -> Json {
 
 /// Status, headers and body, without what is of one moment: the request ID, the date, and the state of an account.
 fn comparable(answer: &Response, id_header: &str) -> (u16, Vec<(String, String)>, String) {
-    let id = answer.field(id_header);
+    let id = answer.header(id_header);
     let hidden = |text: &str| text.replace(id, "ID");
     let mut headers: Vec<(String, String)> = answer
-        .fields
+        .headers
         .iter()
         .filter(|(name, _)| !name.eq_ignore_ascii_case("date"))
         .map(|(name, value)| {

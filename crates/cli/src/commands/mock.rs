@@ -64,7 +64,7 @@ pub(crate) fn run(args: &MockArgs, output: &Output) -> Result<Exit, CommandFailu
     let served = servers.serve(Control { mock: Arc::clone(&mock), about: about.clone() });
     served.map_err(|error| unavailable("cannot start the control endpoint", &error))?;
     output.result(&human(&about, mock.apis()), &about);
-    running.until_interrupted(output, is_json);
+    running.until_interrupted(None, output, is_json);
     Ok(Exit::Ok)
 }
 
@@ -117,6 +117,7 @@ fn own(config: &mut Config, listen: SocketAddr, store: PathBuf) {
     let name = config.listeners.first().and_then(|listener| listener.name.clone());
     config.listeners = vec![Listener { name, address: listen }];
     config.store = StoreUrl::Sqlite(store);
+    config.journal = None;
     if let LogTarget::File(_) = config.access_log.target {
         config.access_log.target = LogTarget::Stderr;
     }

@@ -29,7 +29,7 @@ pub(crate) fn write(found: &Found, name: &str, title: &str, responses: &[ErrorRe
     if let Some(style) = code_style(&found.errors) {
         let _ = writeln!(out, "code_style: {style}");
     }
-    let _ = writeln!(out, "request_id: {{ field: {}, prefix: req_ }}", quoted(&id_header));
+    let _ = writeln!(out, "request_id: {{ header: {}, prefix: req_ }}", quoted(&id_header));
     match rate_limit_headers(responses) {
         Some(headers) => {
             let _ = writeln!(out, "headers: [{headers}]");

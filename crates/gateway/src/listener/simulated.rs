@@ -1,7 +1,7 @@
 //! Requests of a mock: rejections, delays, truncated bodies and resets, as its simulator decides.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,27 +10,30 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 
-use super::connection::{ConnectionContext, ConnectionInfo, may_follow};
+use super::connection::{ConnectionContext, ConnectionInfo, WorkerSnapshot, may_follow};
 use super::request_body::ClientBody;
-use crate::access_log::{LogFilter, LoggedBody, LoggedTarget, RequestSummary};
+use crate::access_log::{LoggedBody, LoggedTarget, RequestSummary};
 use crate::proxy::ProxyBody;
-use crate::simulator::{Simulation, Simulator};
+use crate::simulator::Simulation;
+use crate::snapshot::Snapshot;
 
 impl ConnectionContext {
     /// Serves one request as the simulator decides. Returns whether another request may follow.
     pub(super) async fn respond_simulated(
         &self,
-        simulator: &dyn Simulator,
+        current: Rc<WorkerSnapshot>,
         request: Request<ClientBody>,
         info: ConnectionInfo<'_>,
     ) -> bool {
         let (parts, body) = request.into_parts();
-        let Simulation { rejection, delay, truncate_at, resets } =
-            simulator.simulate(&self.snapshot.engine, &parts, info.listener);
-        let rejected = rejection.and_then(|rejection| self.reject_simulated(&parts, rejection, info));
+        let Snapshot { engine, simulator, .. } = &*current.snapshot;
+        let simulation = simulator.as_ref().map(|simulator| simulator.simulate(engine, &parts, info.listener));
+        let Simulation { rejection, delay, truncate_at, resets } = simulation.unwrap_or_default();
+        let rejected =
+            rejection.and_then(|rejection| self.reject_simulated(&current, &parts, rejection, info));
         let response = match rejected {
             Some(response) => response,
-            None => self.serve_request(Request::from_parts(parts, body), None, info).await,
+            None => self.serve_request(Rc::clone(&current), Request::from_parts(parts, body), None, info).await,
         };
         if !delay.is_zero() && info.stream.respond(tokio::time::sleep(delay)).await.is_none() {
             return false;
@@ -50,12 +53,13 @@ impl ConnectionContext {
 
     fn reject_simulated(
         &self,
+        current: &WorkerSnapshot,
         parts: &Parts,
         rejection: SimulatedRejection<'_>,
         connection: ConnectionInfo<'_>,
     ) -> Option<Response<LoggedBody<ProxyBody>>> {
         let ConnectionInfo { stream, peer, activity, listener, .. } = connection;
-        let now = self.clock.now();
+        let now = self.context.clock.now();
         activity.last_used.set(now.monotonic);
         activity.is_used.set(true);
         let info = RequestInfo {
@@ -67,16 +71,16 @@ impl ConnectionContext {
             rejection: None,
             lag: std::time::Duration::ZERO,
         };
-        let (response, record) = self.snapshot.engine.simulate(parts, &info, rejection)?;
-        if self.is_ending.load(Ordering::Relaxed) {
+        let (response, record) = current.snapshot.engine.simulate(parts, &info, rejection)?;
+        if self.is_ending() {
             stream.close();
         }
-        let summary = (self.log.filter != LogFilter::None).then(|| RequestSummary {
+        let summary = current.log.filters.take_any().then(|| RequestSummary {
             since: now,
             client: Some(peer.address()),
             target: LoggedTarget::Parsed(parts.method.clone(), parts.uri.clone()),
         });
-        Some(self.log.watch(summary, record, response.map(ResponseBody::Whole)))
+        Some(current.log.watch(summary, record, response.map(ResponseBody::Whole)))
     }
 }
 
