@@ -13,7 +13,7 @@ fn written(folder: &TestDir) -> PathBuf {
     let path = folder.path().join("written.json");
     let fixed = ["openapi", "--config", config.to_str().unwrap(), "--api", "trackunit"];
     let more = ["--unions", "closed", "--output", path.to_str().unwrap()];
-    let outcome = run(&[fixed, more].concat(), folder.path());
+    let outcome = run(&[&fixed[..], &more].concat(), folder.path());
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     path
 }
@@ -71,9 +71,10 @@ fn openapi_typescript_keeps_errors_of_one_status_apart() {
     let ran = Command::new("node").arg(folder.path().join("use.js")).output().unwrap();
     assert_eq!(said(&ran).trim(), "quota rate");
     // A code that is none of this status, and a code that is not handled, are errors of the compiler.
-    for (old, new) in
-        [("case \"rate_exceeded\"", "case \"not_found\""), ("case \"quota_exceeded\":\n      return \"quota\";", "")]
-    {
+    for (old, new) in [
+        ("case \"rate_exceeded\"", "case \"not_found\""),
+        ("case \"quota_exceeded\":\n      return \"quota\";", ""),
+    ] {
         let broken = compile(&USE.replacen(old, new, 1));
         assert!(!broken.status.success(), "{new}");
     }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use demur_contract::Contract;
 use demur_e2e::{TestDir, installed, run};
@@ -38,7 +38,10 @@ fn declared_statuses(document: &Json) -> BTreeSet<u16> {
     let operations = items.filter_map(Json::as_object).flatten();
     let operations = operations.filter(|(method, _)| method.chars().all(|char| char.is_ascii_lowercase()));
     let responses = operations.filter_map(|(_, operation)| operation.get("responses")?.as_object()).flatten();
-    responses.filter_map(|(status, _)| status.parse().ok()).filter(|status| (400..600).contains(status)).collect()
+    responses
+        .filter_map(|(status, _)| status.parse().ok())
+        .filter(|status| (400..600).contains(status))
+        .collect()
 }
 
 #[test]
@@ -54,7 +57,9 @@ fn ten_public_documents_give_contracts_with_their_errors() {
         let declared: Vec<(u16, &str, &str)> = contract
             .entries()
             .filter(|(_, entry)| entry.source == demur_contract::EntrySource::Declared)
-            .map(|(_, entry)| (entry.status.as_u16(), entry.name.as_str(), entry.code.as_deref().unwrap_or("")))
+            .map(|(_, entry)| {
+                (entry.status.as_u16(), entry.name.as_str(), entry.code.as_deref().unwrap_or(""))
+            })
             .collect();
         let statuses = declared_statuses(&parsed);
         assert!(!statuses.is_empty(), "{file}");
@@ -128,8 +133,8 @@ fn recognises_formats_and_codes() {
         }
         let loaded = Contract::load(&Source::new("contract.yaml", text.clone()));
         let loaded = loaded.unwrap_or_else(|found| panic!("{found}\n{text}")).contract;
-        for code in *codes {
-            let has = loaded.entries().any(|(_, entry)| entry.code.as_deref() == Some(code));
+        for code in codes {
+            let has = loaded.entries().any(|(_, entry)| entry.code.as_deref() == Some(*code));
             assert!(has, "{schema}: {code}\n{text}");
         }
         assert!(loaded.entries().any(|(_, entry)| entry.status.as_u16() == 404), "{text}");

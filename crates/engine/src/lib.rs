@@ -22,8 +22,8 @@ mod request;
 mod response;
 mod router;
 mod serve;
-mod simulate;
 pub mod settings;
+mod simulate;
 
 pub use api::Api;
 pub use body_budget::{DEFAULT_BODY_MEMORY, LARGEST_BODY_PART};

@@ -144,12 +144,29 @@ impl StaticSettings {
     pub(crate) fn split(config: Config) -> (Self, DynamicSettings) {
         let fixed = Self::of(&config);
         let Config {
-            default_contract, limits, trusted_proxies, access_log, journal, plans, apis, pages, simulation, ..
+            default_contract,
+            limits,
+            trusted_proxies,
+            access_log,
+            journal,
+            plans,
+            apis,
+            pages,
+            simulation,
+            ..
         } = config;
         let filters =
             LogFilters { log: access_log.requests, journal: JournalConfig::filter(journal.as_ref()) };
-        let dynamic =
-            DynamicSettings { default_contract, limits, trusted_proxies, filters, plans, apis, pages, simulation };
+        let dynamic = DynamicSettings {
+            default_contract,
+            limits,
+            trusted_proxies,
+            filters,
+            plans,
+            apis,
+            pages,
+            simulation,
+        };
         (fixed, dynamic)
     }
 

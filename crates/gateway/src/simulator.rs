@@ -10,12 +10,7 @@ use http::request::Parts;
 /// Decides what happens to a request, before the gateway checks it.
 pub trait Simulator: Send + Sync {
     /// The decision on a request that was parsed and came on this listener.
-    fn simulate<'s>(
-        &'s self,
-        engine: &'s Engine,
-        request: &Parts,
-        listener: Option<&str>,
-    ) -> Simulation<'s>;
+    fn simulate<'s>(&'s self, engine: &'s Engine, request: &Parts, listener: Option<&str>) -> Simulation<'s>;
 }
 
 /// What happens to one request. By default, what would happen without a simulator.

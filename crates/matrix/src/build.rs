@@ -12,8 +12,8 @@ use http::HeaderMap;
 
 use crate::example::{self, EXAMPLE_REQUEST_ID, example_now};
 use crate::model::{
-    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, ExampleRejection, Matrix,
-    OperationMatrix, RetrySummary, VERSION,
+    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary,
+    ExampleRejection, Matrix, OperationMatrix, RetrySummary, VERSION,
 };
 use crate::operation::{OperationView, names_errors};
 use crate::refused::{self, RefusedGroup};
@@ -256,8 +256,7 @@ impl Builder<'_> {
                 plan: "",
             };
             let (knows_caller, exceeds_limit, plan) = (false, false, "".into());
-            let rejection =
-                ExampleRejection { reason: reason.clone(), knows_caller, exceeds_limit, plan };
+            let rejection = ExampleRejection { reason: reason.clone(), knows_caller, exceeds_limit, plan };
             let Some((error, answer)) = answer_of(self.api, reason, &context) else { continue };
             cells.push(Cell {
                 id: format!("{}/*/{condition}", self.id),

@@ -19,8 +19,7 @@ mod why;
 pub use example::{EXAMPLE_REQUEST_ID, example_limits, example_now, own_example};
 pub use model::{
     Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary,
-    ExampleRejection, Matrix,
-    OperationMatrix, RetrySummary, VERSION,
+    ExampleRejection, Matrix, OperationMatrix, RetrySummary, VERSION,
 };
 
 /// Compiles the example of the README.

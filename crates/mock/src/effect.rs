@@ -78,8 +78,11 @@ impl Effect {
                 None => found.error(source, node.span, "header", "invalid header", None),
             }
         }
-        details.violations =
-            fields.list("violations", found).iter().filter_map(|node| violation(node, source, found)).collect();
+        details.violations = fields
+            .list("violations", found)
+            .iter()
+            .filter_map(|node| violation(node, source, found))
+            .collect();
         let truncate_at = fields.int("truncate_at", found).and_then(|bytes| u64::try_from(bytes).ok());
         Self {
             wanted: error.map(Wanted::Error).or(status.map(Wanted::Status)),

@@ -70,9 +70,10 @@ impl Mock {
         };
         let answers = matrix.apis.into_iter().map(|api| {
             let versions = api.contracts.into_iter().map(|contract| {
-                let operations = contract.operations.into_iter().map(|operation| {
-                    (operation.id, operation.cells.into_iter().map(example).collect())
-                });
+                let operations = contract
+                    .operations
+                    .into_iter()
+                    .map(|operation| (operation.id, operation.cells.into_iter().map(example).collect()));
                 Answers {
                     by_operation: operations.collect(),
                     unmatched: contract.unmatched.into_iter().map(example).collect(),
@@ -160,7 +161,9 @@ impl Mock {
         let versions = self.answers.get(&settings.name).map(Vec::as_slice).unwrap_or_default();
         let answers = versions.get(destination.contract_version);
         let examples = answers.map(|answers| match destination.operation {
-            Some(operation) => answers.by_operation.get(operation.id()).map(Vec::as_slice).unwrap_or_default(),
+            Some(operation) => {
+                answers.by_operation.get(operation.id()).map(Vec::as_slice).unwrap_or_default()
+            }
             None => answers.unmatched.as_slice(),
         });
         let examples = examples.unwrap_or_default();
@@ -176,8 +179,7 @@ impl Mock {
             }
             Wanted::Status(status) => {
                 let example = first(examples, |example| example.status == *status);
-                let of_contract =
-                    || contract.entries().find(|(_, entry)| entry.status.as_u16() == *status);
+                let of_contract = || contract.entries().find(|(_, entry)| entry.status.as_u16() == *status);
                 let name = example.map(|example| example.error.as_str());
                 let name = name.or_else(|| of_contract().map(|(_, entry)| entry.name.as_str()));
                 (name.ok_or_else(|| format!("no error has the status {status}"))?, example)
@@ -191,9 +193,10 @@ impl Mock {
                 ExampleRejection::new(reason, destination.operation.is_some())
             }
         };
-        let limits = destination.operation.filter(|_| rejection.knows_caller).map(|operation| {
-            example_limits(settings, &self.plans, operation, rejection.exceeds_limit)
-        });
+        let limits = destination
+            .operation
+            .filter(|_| rejection.knows_caller)
+            .map(|operation| example_limits(settings, &self.plans, operation, rejection.exceeds_limit));
         let simulated = SimulatedRejection {
             reason: rejection.reason,
             limits: limits.unwrap_or_default(),
@@ -234,12 +237,7 @@ impl Mock {
 }
 
 impl Simulator for Mock {
-    fn simulate<'s>(
-        &'s self,
-        engine: &'s Engine,
-        request: &Parts,
-        listener: Option<&str>,
-    ) -> Simulation<'s> {
+    fn simulate<'s>(&'s self, engine: &'s Engine, request: &Parts, listener: Option<&str>) -> Simulation<'s> {
         let Some(destination) = engine.destination(request, listener) else { return Simulation::default() };
         let Effect { wanted, details, delay, truncate_at, resets } = self.effect(destination, request);
         let mut simulation = Simulation { rejection: None, delay, truncate_at, resets };

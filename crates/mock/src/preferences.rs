@@ -135,10 +135,8 @@ mod tests {
     fn reads_details_and_faults() {
         let line = "error=a;limit=5;name=\"x\", retry-after=3, delay=200, truncate-at=20, reset";
         let effect = requested(&headers(&[(HEADER, line)])).0.unwrap();
-        let params = vec![
-            ("limit".to_owned(), Value::Int(5)),
-            ("name".to_owned(), Value::Text("x".to_owned())),
-        ];
+        let params =
+            vec![("limit".to_owned(), Value::Int(5)), ("name".to_owned(), Value::Text("x".to_owned()))];
         assert_eq!(effect.details.params, params);
         assert_eq!(effect.details.retry_after, Some(Duration::from_secs(3)));
         assert_eq!(
@@ -151,7 +149,9 @@ mod tests {
 
     #[test]
     fn names_what_cannot_be_read_and_asks_for_nothing() {
-        for line in ["error=1", "delay=-1", "delay=x", "truncated", "status=99", "error=(a b)", "=", "reset=?0"] {
+        for line in
+            ["error=1", "delay=-1", "delay=x", "truncated", "status=99", "error=(a b)", "=", "reset=?0"]
+        {
             let (effect, unread) = requested(&headers(&[(HEADER, line)]));
             assert_eq!(effect, None, "{line}");
             assert_eq!(unread.len(), usize::from(line != "reset=?0"), "{line}: {unread:?}");

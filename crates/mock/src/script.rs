@@ -168,7 +168,8 @@ impl Rule {
 
 /// A number from 0 up to 1 that depends on these three alone (SplitMix64).
 fn chance(seed: u64, rule: u64, call: u64) -> f64 {
-    let mut mixed = seed ^ rule.wrapping_mul(0xa076_1d64_78bd_642f) ^ call.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut mixed =
+        seed ^ rule.wrapping_mul(0xa076_1d64_78bd_642f) ^ call.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for _ in 0..2 {
         mixed = mixed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -265,7 +266,8 @@ mod tests {
 
     fn play(text: &str, calls: &[&str]) -> Vec<String> {
         let mut script = read(text).unwrap_or_else(|found| panic!("{found}"));
-        let mut next = |operation: &&str| match script.next(Selected { api: "a", operation: Some(operation) }) {
+        let mut next = |operation: &&str| match script.next(Selected { api: "a", operation: Some(operation) })
+        {
             Some(Effect { wanted: Some(Wanted::Error(name)), .. }) => name,
             Some(_) => "other".to_owned(),
             None => "-".to_owned(),

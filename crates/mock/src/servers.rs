@@ -106,7 +106,8 @@ async fn answer(State(mock): State<Arc<Mock>>, request: Request) -> Response {
     let status = named("code").or_else(|| named("status")).and_then(|status| status.parse().ok());
     let example = named("example");
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let preferred = Preferred { status: status.or_else(|| own_status(headers)), example: example.as_deref(), accept };
+    let preferred =
+        Preferred { status: status.or_else(|| own_status(headers)), example: example.as_deref(), accept };
     let made = success(document.as_json(), found.operation.pointer(), &preferred);
     let mut response = Response::new(Body::from(made.body));
     *response.status_mut() = StatusCode::from_u16(made.status).unwrap_or(StatusCode::OK);
@@ -145,7 +146,8 @@ async fn local(request: Request, next: Next) -> Response {
     if !is_local {
         return problem(StatusCode::FORBIDDEN, "the host must be an address or `localhost`");
     }
-    let is_write = !matches!(*request.method(), http::Method::GET | http::Method::HEAD | http::Method::DELETE);
+    let is_write =
+        !matches!(*request.method(), http::Method::GET | http::Method::HEAD | http::Method::DELETE);
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
     if is_write && !["application/json", "application/yaml"].contains(&essence.as_str()) {

@@ -32,8 +32,7 @@ impl Mock {
     pub(crate) fn differences(&self, api: &str, answer: &Response) -> Vec<String> {
         let contract = contract(api);
         let header = |name: &str| answer.headers.first(name);
-        let view =
-            ResponseView { headers: &header, ..ResponseView::new(answer.status, &answer.body) };
+        let view = ResponseView { headers: &header, ..ResponseView::new(answer.status, &answer.body) };
         let mut wanted = match contract.parse(&view) {
             ParseResult::Exact(parsed) => {
                 let name = &contract.entry(parsed.problem.error).name;
@@ -62,7 +61,11 @@ impl Mock {
         let mocked = client.send(&sound_request(api, "none"));
         let id = contract.request_id().header.clone();
         let (ours, theirs) = (comparable(&mocked, &id), comparable(answer, &id));
-        if ours == theirs { Vec::new() } else { vec![format!("the mock has {ours:?}, the gateway {theirs:?}")] }
+        if ours == theirs {
+            Vec::new()
+        } else {
+            vec![format!("the mock has {ours:?}, the gateway {theirs:?}")]
+        }
     }
 
     fn post_next(&self, rule: &Json) -> Response {

@@ -6,7 +6,11 @@ use super::snake;
 /// A condition or a branch, the statuses of an error that answers it, the best one first, and words of its code.
 const CLAIMS: &[(&str, &[u16], &[&str])] = &[
     ("request", &[400, 422], &["bad_request", "malformed", "invalid_request", "request", "invalid"]),
-    ("body", &[400, 422], &["json", "body", "malformed", "bad_request", "invalid_request", "invalid", "valid"]),
+    (
+        "body",
+        &[400, 422],
+        &["json", "body", "malformed", "bad_request", "invalid_request", "invalid", "valid"],
+    ),
     ("param", &[422, 400], &["validation", "param", "unprocessable", "valid", "bad_request", "argument"]),
     ("credential", &[401, 403], &["unauth", "authent", "api_key", "token", "credential", "login", "auth"]),
     ("permission", &[403, 401], &["forbidden", "permission", "access", "denied", "scope", "authoriz"]),

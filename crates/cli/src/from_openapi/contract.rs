@@ -82,7 +82,8 @@ fn formats(found: &Found) -> Vec<(String, Value, &[String])> {
         formats.push((name.clone(), without_numeric(shape), &shape.unknown));
     }
     if formats.is_empty() {
-        let usual = json!({ "error": { "code": "$code", "message": "$message", "request_id": "$request_id" } });
+        let usual =
+            json!({ "error": { "code": "$code", "message": "$message", "request_id": "$request_id" } });
         formats.push(("default".to_owned(), usual, &[]));
     }
     for error in found.errors.iter().take(MAX_NUMERIC) {
@@ -121,7 +122,10 @@ fn with_code(format: &Value, code: &Value) -> Value {
     match format {
         Value::String(slot) if slot == "$code" => code.clone(),
         Value::Object(members) => Value::Object(
-            members.iter().map(|(name, member)| (name.clone(), with_code(member, code))).collect::<Map<_, _>>(),
+            members
+                .iter()
+                .map(|(name, member)| (name.clone(), with_code(member, code)))
+                .collect::<Map<_, _>>(),
         ),
         Value::Array(items) => items.iter().map(|item| with_code(item, code)).collect(),
         other => other.clone(),
@@ -135,8 +139,13 @@ fn yaml(value: &Value, indent: usize, out: &mut String) {
         return;
     };
     for (name, member) in members {
-        let is_plain = name.trim_end_matches('?').chars().all(|char| char.is_ascii_alphanumeric() || char == '_');
-        let key = if is_plain && !name.is_empty() { quoted_key(name) } else { Value::from(name.as_str()).to_string() };
+        let is_plain =
+            name.trim_end_matches('?').chars().all(|char| char.is_ascii_alphanumeric() || char == '_');
+        let key = if is_plain && !name.is_empty() {
+            quoted_key(name)
+        } else {
+            Value::from(name.as_str()).to_string()
+        };
         match member {
             Value::Object(inner) if !inner.is_empty() => {
                 let _ = writeln!(out, "{:indent$}{key}:", "");
@@ -163,7 +172,9 @@ fn quoted_key(name: &str) -> String {
 fn code_style(errors: &[DeclaredError]) -> Option<&'static str> {
     let codes: Vec<&str> = errors.iter().map(|error| error.code.as_deref().unwrap_or(&error.name)).collect();
     let has = |first: fn(&char) -> bool, rest: fn(char) -> bool| {
-        codes.iter().all(|code| code.chars().next().is_some_and(|char| first(&char)) && code.chars().all(rest))
+        codes
+            .iter()
+            .all(|code| code.chars().next().is_some_and(|char| first(&char)) && code.chars().all(rest))
     };
     let lower = |char: &char| char.is_ascii_lowercase();
     if !errors.iter().any(|error| error.code.is_some()) {

@@ -67,7 +67,9 @@ pub(crate) fn find(document: &Value, responses: &[ErrorResponse<'_>]) -> Found {
         for (occurrence, is_listed) in &body.codes {
             let status = match listed.get(&occurrence.code).filter(|_| *is_listed) {
                 Some(status) => *status,
-                None => body.response.status.unwrap_or_else(|| likely_status(&occurrence.code, &BTreeSet::new())),
+                None => {
+                    body.response.status.unwrap_or_else(|| likely_status(&occurrence.code, &BTreeSet::new()))
+                }
             };
             let message = occurrence.message.clone().unwrap_or_else(|| sentence(&occurrence.code));
             let key = (status, Some(occurrence.code.clone()));
@@ -127,7 +129,11 @@ fn bodies<'d, 'r>(document: &'d Value, response: &'r ErrorResponse<'d>) -> Vec<B
                 let schema = Value::Object(schema.clone());
                 let mut found = Vec::new();
                 codes_of_schema(document, &shape.format, &schema, &mut found, 0);
-                codes.extend(found.into_iter().map(|(code, is_listed)| (Occurrence { code, message: None }, is_listed)));
+                codes.extend(
+                    found
+                        .into_iter()
+                        .map(|(code, is_listed)| (Occurrence { code, message: None }, is_listed)),
+                );
                 if let Some(example) = schema.get("example") {
                     codes.extend(occurrence(&shape.format, example).map(|it| (it, false)));
                 }
@@ -171,14 +177,17 @@ fn codes_of_schema(
                 let all = values.into_iter().flatten().chain(schema.get("const"));
                 let all: Vec<&Value> = match values.is_some() || schema.contains_key("const") {
                     true => all.collect(),
-                    false => schema.get("example").into_iter().chain(examples.into_iter().flatten()).collect(),
+                    false => {
+                        schema.get("example").into_iter().chain(examples.into_iter().flatten()).collect()
+                    }
                 };
                 found.extend(all.into_iter().filter_map(code).map(|code| (code, is_listed)));
             }
             Value::Object(members) => {
                 let properties = schema.get("properties");
                 for (name, member) in members {
-                    let property = properties.and_then(|properties| properties.get(name.trim_end_matches('?')));
+                    let property =
+                        properties.and_then(|properties| properties.get(name.trim_end_matches('?')));
                     if let Some(property) = property {
                         codes_of_schema(document, member, property, found, depth + 1);
                     }

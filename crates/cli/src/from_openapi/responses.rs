@@ -7,8 +7,7 @@ use serde_json::{Map, Value, json};
 /// References within references.
 const MAX_DEPTH: usize = 16;
 
-const METHODS: [&str; 9] =
-    ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
+const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
 /// An error response; equal ones are listed once.
 pub(crate) struct ErrorResponse<'d> {

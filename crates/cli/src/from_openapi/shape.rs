@@ -20,8 +20,17 @@ pub(crate) struct Shape {
 /// The names of members, in the order in which they are preferred, without separators and in lower case.
 const CODES: &[&str] = &["code", "errorcode", "errorkey", "key", "reason", "error", "type"];
 const MESSAGES: &[&str] = &[
-    "message", "detail", "errormessage", "errordescription", "description", "msg", "err", "error", "reason",
-    "text", "title",
+    "message",
+    "detail",
+    "errormessage",
+    "errordescription",
+    "description",
+    "msg",
+    "err",
+    "error",
+    "reason",
+    "text",
+    "title",
 ];
 const TITLES: &[&str] = &["title", "error", "statusdescription", "name"];
 const STATUSES: &[&str] = &["status", "statuscode", "httpstatus", "httpstatuscode", "httpcode", "code"];
@@ -36,7 +45,8 @@ const FIELDS: &[&str] =
 
 /// The shape of a body that this schema describes. `None` if nothing in it is recognised as a message or a code.
 pub(crate) fn of_schema(document: &Value, schema: &Map<String, Value>) -> Option<Shape> {
-    let mut reader = Reader { document, unknown: Vec::new(), has_numeric_code: false, has_list: false, has_text: false };
+    let mut reader =
+        Reader { document, unknown: Vec::new(), has_numeric_code: false, has_list: false, has_text: false };
     let format = reader.object(schema, "", 0)?;
     let text = Value::from(format.clone()).to_string();
     let is_recognised = text.contains("\"$message\"") || text.contains("\"$code\"");
@@ -106,7 +116,8 @@ impl Property<'_> {
     fn is_identifier(&self) -> bool {
         let example = self.schema.get("example").or_else(|| self.schema.get("const"));
         let reason = |text: &str| {
-            let reasons = (400..600).filter_map(|status| http::StatusCode::from_u16(status).ok()?.canonical_reason());
+            let reasons =
+                (400..600).filter_map(|status| http::StatusCode::from_u16(status).ok()?.canonical_reason());
             reasons.into_iter().any(|reason| plain(reason) == plain(text))
         };
         let looks = |text: &str| {
@@ -119,7 +130,12 @@ impl Property<'_> {
 }
 
 impl Reader<'_> {
-    fn object(&mut self, schema: &Map<String, Value>, path: &str, depth: usize) -> Option<Map<String, Value>> {
+    fn object(
+        &mut self,
+        schema: &Map<String, Value>,
+        path: &str,
+        depth: usize,
+    ) -> Option<Map<String, Value>> {
         let declared = schema.get("properties").and_then(Value::as_object)?;
         if depth > MAX_DEPTH {
             return None;
@@ -136,9 +152,12 @@ impl Reader<'_> {
         self.has_text |= slots.iter().flatten().any(|slot| ["$code", "$message"].contains(slot));
         let mut format = Map::new();
         for (property, slot) in properties.iter().zip(slots) {
-            let at = if path.is_empty() { property.name.to_owned() } else { format!("{path}.{}", property.name) };
+            let at =
+                if path.is_empty() { property.name.to_owned() } else { format!("{path}.{}", property.name) };
             let (name, value) = match slot {
-                Some(slot @ ("$doc_url" | "$retry_after" | "$type")) => (format!("{}?", property.name), slot.into()),
+                Some(slot @ ("$doc_url" | "$retry_after" | "$type")) => {
+                    (format!("{}?", property.name), slot.into())
+                }
                 Some(slot) => (property.name.to_owned(), Value::from(slot)),
                 None => match self.member(property, &at, depth) {
                     Some(member) => member,
@@ -182,11 +201,17 @@ impl Reader<'_> {
             property.is_number() && is_known
         };
         let status = assign(&STATUSES[..5], "$status", &is_status);
-        let code = assign(&["code", "errorcode", "errorkey", "key"], "$code", &is_text)
-            .or_else(|| assign(&CODES[4..], "$code", &|property| is_text(property) && property.is_identifier()));
+        let code = assign(&["code", "errorcode", "errorkey", "key"], "$code", &is_text).or_else(|| {
+            assign(&CODES[4..], "$code", &|property| is_text(property) && property.is_identifier())
+        });
         if code.is_none() {
             let numeric = |property: &Property<'_>| property.is("integer");
-            if status.is_none() && assign(&["code"], "$status", &|it| numeric(it) && is_status(it) && it.schema.contains_key("example")).is_some() {
+            if status.is_none()
+                && assign(&["code"], "$status", &|it| {
+                    numeric(it) && is_status(it) && it.schema.contains_key("example")
+                })
+                .is_some()
+            {
             } else if assign(&["code", "errorcode"], "$code", &numeric).is_some() {
                 self.has_numeric_code = true;
             }
@@ -200,7 +225,8 @@ impl Reader<'_> {
         let is_url = |property: &Property<'_>| {
             let example = property.schema.get("example").and_then(Value::as_str).unwrap_or_default();
             let format = property.schema.get("format").and_then(Value::as_str).unwrap_or_default();
-            is_text(property) && (property.plain != "type" || example.contains("://") || format.starts_with("uri"))
+            is_text(property)
+                && (property.plain != "type" || example.contains("://") || format.starts_with("uri"))
         };
         assign(DOC_URLS, "$doc_url", &is_url);
         assign(&["type"], "$type", &is_text);
@@ -262,10 +288,14 @@ fn violation(document: &Value, item: &Map<String, Value>) -> Option<Map<String, 
             "pointer" => "$violation.pointer",
             "in" => "$violation.location",
             "code" | "rule" | "type" | "keyword" => "$violation.rule",
-            _ if FIELDS.contains(&plain.as_str()) && !format.values().any(|slot| slot == "$violation.field") => {
+            _ if FIELDS.contains(&plain.as_str())
+                && !format.values().any(|slot| slot == "$violation.field") =>
+            {
                 "$violation.field"
             }
-            _ if MESSAGES.contains(&plain.as_str()) && !format.values().any(|slot| slot == "$violation.message") => {
+            _ if MESSAGES.contains(&plain.as_str())
+                && !format.values().any(|slot| slot == "$violation.message") =>
+            {
                 "$violation.message"
             }
             _ => continue,

@@ -27,13 +27,16 @@ impl ConnectionContext {
     ) -> bool {
         let (parts, body) = request.into_parts();
         let Snapshot { engine, simulator, .. } = &*current.snapshot;
-        let simulation = simulator.as_ref().map(|simulator| simulator.simulate(engine, &parts, info.listener));
+        let simulation =
+            simulator.as_ref().map(|simulator| simulator.simulate(engine, &parts, info.listener));
         let Simulation { rejection, delay, truncate_at, resets } = simulation.unwrap_or_default();
         let rejected =
             rejection.and_then(|rejection| self.reject_simulated(&current, &parts, rejection, info));
         let response = match rejected {
             Some(response) => response,
-            None => self.serve_request(Rc::clone(&current), Request::from_parts(parts, body), None, info).await,
+            None => {
+                self.serve_request(Rc::clone(&current), Request::from_parts(parts, body), None, info).await
+            }
         };
         if !delay.is_zero() && info.stream.respond(tokio::time::sleep(delay)).await.is_none() {
             return false;

@@ -88,7 +88,8 @@ fn choose(responses: &Value, wanted: Option<u16>) -> Option<(u16, &Value)> {
 /// The first media type that the client accepts; JSON before others.
 fn media_type<'d>(content: &'d Map<String, Value>, accept: Option<&str>) -> Option<(&'d str, &'d Value)> {
     let accepts = |name: &str| {
-        let ranges = accept.unwrap_or("*/*").split(',').map(|range| range.split(';').next().unwrap_or("").trim());
+        let ranges =
+            accept.unwrap_or("*/*").split(',').map(|range| range.split(';').next().unwrap_or("").trim());
         let matches = |range: &str| {
             range == "*/*"
                 || range.eq_ignore_ascii_case(essence(name))
@@ -123,7 +124,8 @@ fn concrete(name: &str) -> &str {
 }
 
 fn content_of(generator: &mut Generator<'_>, name: &str, media: &Value, example: Option<&str>) -> Bytes {
-    let is_lines = ["application/jsonl", "application/x-ndjson", "application/json-seq"].contains(&essence(name));
+    let is_lines =
+        ["application/jsonl", "application/x-ndjson", "application/json-seq"].contains(&essence(name));
     let is_stream = essence(name) == "text/event-stream";
     if let Some(example) = declared_example(generator, media, example) {
         return serialized(name, &example);
@@ -276,7 +278,8 @@ mod tests {
         let item = json!({ "type": "object", "properties": { "data": { "const": "x" }, "event": { "const": "e" } } });
         let stream = json!({ "200": { "content": { "text/event-stream": { "itemSchema": item } } } });
         assert_eq!(of(stream, &Preferred::default()).1, "event: e\ndata: x\n\nevent: e\ndata: x\n\n");
-        let lines = json!({ "200": { "content": { "application/jsonl": { "itemSchema": { "const": 1 } } } } });
+        let lines =
+            json!({ "200": { "content": { "application/jsonl": { "itemSchema": { "const": 1 } } } } });
         assert_eq!(of(lines, &Preferred::default()).1, "1\n1\n");
     }
 }

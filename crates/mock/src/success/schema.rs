@@ -126,7 +126,8 @@ impl<'d> Generator<'d> {
 
     fn of_merged(&mut self, schema: &Schema, depth: usize) -> Option<Value> {
         let first = |name: &str| schema.get(name).and_then(Value::as_array).and_then(|list| list.first());
-        for declared in [schema.get("const"), schema.get("example"), first("examples"), schema.get("default")] {
+        for declared in [schema.get("const"), schema.get("example"), first("examples"), schema.get("default")]
+        {
             if let Some(value) = declared {
                 return Some(value.clone());
             }
@@ -183,8 +184,13 @@ impl<'d> Generator<'d> {
     }
 
     fn object(&mut self, schema: &Schema, depth: usize) -> Option<Value> {
-        let required: HashSet<&str> =
-            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: HashSet<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let mut object = Map::new();
         for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             if self.resolve(property).get("writeOnly") == Some(&Value::Bool(true)) {
@@ -456,9 +462,15 @@ mod tests {
             (json!({ "enum": [null, "x"] }), json!("x")),
             (json!({ "default": 4, "type": "integer" }), json!(4)),
             (json!({ "type": "array", "items": { "type": "integer" }, "minItems": 2 }), json!([1, 1])),
-            (json!({ "type": "array", "items": { "type": "integer" }, "minItems": 3, "uniqueItems": true }), json!([1, 2, 3])),
+            (
+                json!({ "type": "array", "items": { "type": "integer" }, "minItems": 3, "uniqueItems": true }),
+                json!([1, 2, 3]),
+            ),
             (json!({ "prefixItems": [{ "const": 1 }, { "type": "boolean" }] }), json!([1, true])),
-            (json!({ "type": "object", "additionalProperties": { "type": "integer" } }), json!({ "property1": 1 })),
+            (
+                json!({ "type": "object", "additionalProperties": { "type": "integer" } }),
+                json!({ "property1": 1 }),
+            ),
             (json!({ "required": ["a"] }), json!({ "a": {} })),
             (
                 json!({ "allOf": [
