@@ -50,6 +50,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
         CliCommand::Mock(mock) => commands::mock::run(&mock, &output),
         CliCommand::Explain(explain) => commands::explain::run(&explain, &output),
+        CliCommand::Console(console) => commands::console::run(&console, &output),
         CliCommand::Tail(tail) => commands::tail::run(&tail, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),

@@ -115,7 +115,7 @@ fn published(mocked: &Mocked, output: &Output) -> Result<Pages, CommandFailure> 
 /// One listener, an empty store, and no log file: nothing of what the configuration names for production is used.
 fn own(config: &mut Config, listen: SocketAddr, store: PathBuf) {
     let name = config.listeners.first().and_then(|listener| listener.name.clone());
-    config.listeners = vec![Listener { name, address: listen }];
+    config.listeners = vec![Listener { name, ..Listener::new(listen) }];
     config.store = StoreUrl::Sqlite(store);
     config.journal = None;
     if let LogTarget::File(_) = config.access_log.target {

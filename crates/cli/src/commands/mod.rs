@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod check;
+pub(crate) mod console;
 mod detect;
 pub(crate) mod docs;
 pub(crate) mod explain;
