@@ -149,6 +149,8 @@ pub(crate) enum CliCommand {
     /// Manage accounts, credits and the ledger
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// Create the accounts of a file that do not exist, and set the plans of those that do
+    Apply(ApplyArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -331,6 +333,19 @@ pub(crate) struct TailArgs {
     /// Print the entries that are there, and exit
     #[arg(long)]
     pub(crate) no_follow: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ApplyArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// File with `accounts`, each with `id`, `plan` and optionally `name`
+    #[arg(long, short, value_name = "FILE", env = "DEMUR_APPLY_FILE")]
+    pub(crate) file: PathBuf,
+    /// Print the difference, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]

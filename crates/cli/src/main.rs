@@ -56,6 +56,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),
         CliCommand::Keys(keys) => commands::keys::run(&keys, &output),
+        CliCommand::Apply(apply) => commands::apply::run(&apply, &output),
         CliCommand::Accounts(accounts) => commands::accounts::run(&accounts, &output),
     };
     match done {
