@@ -182,10 +182,10 @@ impl Reader<'_> {
         let mut assign = |names: &[&str], slot: &'static str, fits: &dyn Fn(&Property<'_>) -> bool| {
             let free = |name: &&str| {
                 properties.iter().enumerate().position(|(index, property)| {
-                    slots[index].is_none() && property.plain == **name && fits(property)
+                    slots[index].is_none() && property.plain == *name && fits(property)
                 })
             };
-            match names.iter().find_map(|name| free(&name)) {
+            match names.iter().find_map(free) {
                 Some(index) => {
                     slots[index] = Some(slot);
                     Some(index)
@@ -204,17 +204,13 @@ impl Reader<'_> {
         let code = assign(&["code", "errorcode", "errorkey", "key"], "$code", &is_text).or_else(|| {
             assign(&CODES[4..], "$code", &|property| is_text(property) && property.is_identifier())
         });
-        if code.is_none() {
-            let numeric = |property: &Property<'_>| property.is("integer");
-            if status.is_none()
-                && assign(&["code"], "$status", &|it| {
-                    numeric(it) && is_status(it) && it.schema.contains_key("example")
-                })
-                .is_some()
-            {
-            } else if assign(&["code", "errorcode"], "$code", &numeric).is_some() {
-                self.has_numeric_code = true;
-            }
+        let is_number = |property: &Property<'_>| property.is("integer");
+        let shows_status =
+            |it: &Property<'_>| is_number(it) && is_status(it) && it.schema.contains_key("example");
+        let is_status_code =
+            code.is_none() && status.is_none() && assign(&["code"], "$status", &shows_status).is_some();
+        if code.is_none() && !is_status_code {
+            self.has_numeric_code |= assign(&["code", "errorcode"], "$code", &is_number).is_some();
         }
         assign(MESSAGES, "$message", &is_text);
         assign(TITLES, "$title", &is_text);

@@ -88,14 +88,16 @@ fn choose(responses: &Value, wanted: Option<u16>) -> Option<(u16, &Value)> {
 /// The first media type that the client accepts; JSON before others.
 fn media_type<'d>(content: &'d Map<String, Value>, accept: Option<&str>) -> Option<(&'d str, &'d Value)> {
     let accepts = |name: &str| {
-        let ranges =
+        let mut ranges =
             accept.unwrap_or("*/*").split(',').map(|range| range.split(';').next().unwrap_or("").trim());
         let matches = |range: &str| {
             range == "*/*"
                 || range.eq_ignore_ascii_case(essence(name))
-                || range.strip_suffix('*').is_some_and(|prefix| name.starts_with(prefix) && prefix != "")
+                || range
+                    .strip_suffix('*')
+                    .is_some_and(|prefix| name.starts_with(prefix) && !prefix.is_empty())
         };
-        ranges.into_iter().any(matches)
+        ranges.any(matches)
     };
     let all: Vec<(&str, &Value)> = content.iter().map(|(name, media)| (name.as_str(), media)).collect();
     let json = |(name, _): &&(&str, &Value)| is_json(name);

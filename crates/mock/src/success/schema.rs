@@ -86,10 +86,7 @@ impl<'d> Generator<'d> {
         }
         self.left -= 1;
         let before = self.references.len();
-        let generated = match self.merged(schema, 0) {
-            Some(merged) => self.of_merged(&merged, depth),
-            None => None,
-        };
+        let generated = self.merged(schema, 0).and_then(|merged| self.of_merged(&merged, depth));
         self.references.truncate(before);
         generated
     }
@@ -126,11 +123,9 @@ impl<'d> Generator<'d> {
 
     fn of_merged(&mut self, schema: &Schema, depth: usize) -> Option<Value> {
         let first = |name: &str| schema.get(name).and_then(Value::as_array).and_then(|list| list.first());
-        for declared in [schema.get("const"), schema.get("example"), first("examples"), schema.get("default")]
-        {
-            if let Some(value) = declared {
-                return Some(value.clone());
-            }
+        let declared = [schema.get("const"), schema.get("example"), first("examples"), schema.get("default")];
+        if let Some(value) = declared.into_iter().flatten().next() {
+            return Some(value.clone());
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array) {
             return values.iter().find(|value| !value.is_null()).or(values.first()).cloned();
