@@ -258,7 +258,7 @@ impl Simulator for Mock {
 }
 
 /// The first example; one of failed authentication only if there is no other.
-fn first<'e>(examples: &'e [Example], fits: impl Fn(&Example) -> bool) -> Option<&'e Example> {
+fn first(examples: &[Example], fits: impl Fn(&Example) -> bool) -> Option<&Example> {
     let is_rare = |example: &&Example| example.condition == Condition::CredentialThrottled.name();
     examples.iter().filter(|example| fits(example)).min_by_key(is_rare)
 }
