@@ -1,5 +1,7 @@
 //! `demur mock`: every error on demand, faults of the connection, scripts, checks on request, and the control endpoint. That
 //! its errors are those of the gateway, byte for byte, is checked in `vectors`.
+//!
+//! Long because one client of the mock serves all tests.
 
 #![allow(
     clippy::unwrap_used,

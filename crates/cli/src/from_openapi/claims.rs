@@ -1,7 +1,7 @@
 //! Which conditions each error answers: by its status, and by the words of its code where several have the status.
 
 use super::errors::{DeclaredError, reason};
-use super::snake;
+use super::text::snake;
 
 /// A condition or a branch, the statuses of an error that answers it, the best one first, and words of its code.
 const CLAIMS: &[(&str, &[u16], &[&str])] = &[

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::responses::resolve;
-use super::{one_line, quoted};
+use super::text::{one_line, quoted};
 
 pub(crate) fn write(document: &Value, name: &str, title: &str, (contract, openapi): (&str, &str)) -> String {
     let mut out = format!(

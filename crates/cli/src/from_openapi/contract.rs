@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::errors::{DeclaredError, Found};
 use super::responses::ErrorResponse;
 use super::shape::Shape;
-use super::{one_line, quoted};
+use super::text::{one_line, quoted};
 
 /// Formats that write out a numeric code.
 const MAX_NUMERIC: usize = 500;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::responses::{ErrorResponse, alternatives, resolve};
 use super::shape::{self, Shape};
-use super::{one_line, snake};
+use super::text::{one_line, snake};
 
 /// Errors of a contract; a document that declares more has no codes, but data.
 const MAX_ERRORS: usize = 2000;
