@@ -146,7 +146,7 @@ fn configuration(upstream: &Upstream, dead: std::net::SocketAddr) -> String {
         }
     }
     format!(
-        "demur: 2\naccess_log: all\nplans:\n  free: {{ credits: {{ monthly: 1 }} }}\n  busy: {{ concurrency: 1 }}\n  \
+        "demur: 2\naccess_log: all\nworkers: 1\nplans:\n  free: {{ credits: {{ monthly: 1 }} }}\n  busy: {{ concurrency: 1 }}\n  \
          spent: {{ quota: {{ requests: 0, time_zone: UTC }} }}\napis:\n{apis}"
     )
 }
@@ -240,7 +240,7 @@ fn rows(gateway: &Mutex<Gateway>, (name, sdk, is_node, _): (&str, &str, bool, &s
         };
         let before = asked(&gateway.lock().unwrap(), &api);
         let read = sdk.call(&format!("http://{address}/{api}"), secret, path);
-        // The log is written in order: once this request is in it, so are those of the SDK.
+        // The only worker logs in order: once this request is in the log, so are those of the SDK.
         let gateway = gateway.lock().unwrap();
         let last = gateway.client_of_no_api().send(&Request::get("/nowhere"));
         gateway.logged(last.field("x-request-id"));

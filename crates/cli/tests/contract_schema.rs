@@ -123,7 +123,7 @@ fn slot() -> Json {
         "description": "Text as it stands in the answer, or a slot.",
         "type": "string",
         "pattern": format!(
-            "^(?:[^$]|$)|^\\$(?:{}|params\\.[^|]+){CASTS}$|^\\$(?:{}){CASTS}{within}{CASTS}$",
+            "^(?:[^$]|$)|^\\$(?:{}|params\\.[^|]+|settings\\.[^|]+){CASTS}$|^\\$(?:{}){CASTS}{within}{CASTS}$",
             slots().join("|"),
             slots_of_violations().join("|"),
         ),
@@ -224,6 +224,7 @@ fn the_lists_of_the_schema_are_the_loaders() {
         ("template", template()),
         ("shape", shape()),
         ("slot", slot()),
+        ("extended", json!({ "enum": builtin::names().collect::<Vec<_>>() })),
         ("rule", rule()),
         ("claim", claim()),
         ("fieldName", field_name()),
@@ -269,7 +270,9 @@ const UNSEEN: &[(&str, &str)] = &[
     ("unknown-parameter-of-a-format", "the parameters are declared elsewhere"),
     ("unknown-parameter-of-a-rule", "a text is not read word for word"),
     ("unknown-type", "the types are listed elsewhere"),
+    ("unknown-setting", "the settings stand elsewhere"),
     ("unused-plural", "a warning"),
+    ("unused-setting", "a warning"),
 ];
 
 #[test]

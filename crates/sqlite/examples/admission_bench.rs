@@ -53,7 +53,12 @@ fn plan() -> Plan {
 }
 
 fn account(number: usize) -> Account {
-    Account { id: format!("account-{number}").parse().unwrap(), name: String::new(), plan: "plan".into() }
+    Account {
+        id: format!("account-{number}").parse().unwrap(),
+        name: String::new(),
+        plan: "plan".into(),
+        grant_day: None,
+    }
 }
 
 fn key(account: &Account) -> KeyRecord {
