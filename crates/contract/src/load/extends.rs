@@ -112,8 +112,7 @@ fn give_up(errors: &mut Node, claimed: &[String]) {
     let NodeKind::Map(entries) = &mut errors.kind else { return };
     for (_, error) in entries {
         let NodeKind::Map(members) = &mut error.kind else { continue };
-        for (key, on) in members.iter_mut().filter(|(key, _)| key.name == "on") {
-            debug_assert_eq!(key.name, "on");
+        for (_, on) in members.iter_mut().filter(|(key, _)| key.name == "on") {
             if let NodeKind::Seq(claims) = &mut on.kind {
                 claims.retain(|claim| {
                     claim.scalar_text().is_none_or(|text| !claimed.iter().any(|it| *it == *text))
@@ -174,9 +173,11 @@ fn fill_slots(node: &mut Node, texts: &[Setting<'_>], source: &Arc<Source>, diag
                     is_used.set(true);
                     *text = value.clone();
                 }
-                Some((_, value, _)) => {
+                Some((_, value, is_used)) => {
+                    is_used.set(true);
                     let message = format!("setting `{name}` cannot begin with `$`: `{value}`");
                     diagnostics.error(source, node.span, "setting-text", message, None);
+                    text.clear();
                 }
                 None => {
                     let message = format!("unknown setting `{name}`");
@@ -185,6 +186,7 @@ fn fill_slots(node: &mut Node, texts: &[Setting<'_>], source: &Arc<Source>, diag
                         None => format!("add it: `settings: {{ {name}: … }}`"),
                     };
                     diagnostics.error(source, node.span, "unknown-setting", message, help);
+                    text.clear();
                 }
             }
         }
