@@ -290,7 +290,7 @@ fn parameters(document: &ApiDocument, published: &Published, second: &mut Second
                             .to_string()
                     };
                     let query = format!("{}={}", encode(name), encode(&text));
-                    let target = operation.path().replace('{', "").replace('}', "");
+                    let target = operation.path().replace(['{', '}'], "");
                     let Find::Found(found) = document.find(operation.method(), &target) else { continue };
                     let checked = document.check_parameters(&found, Some(&query), &HeaderMap::new());
                     let mine = checked.violations.iter().filter(|it| it.param == name);

@@ -104,7 +104,7 @@ fn put(base: &mut Entries, key: Key, value: Node, depth: usize) {
 /// The conditions that errors claim.
 fn claims_of(errors: &Node) -> Vec<String> {
     let lists = errors.as_map().unwrap_or_default().iter().filter_map(|(_, error)| error.get("on")?.as_seq());
-    lists.flatten().filter_map(|claim| claim.scalar_text().map(|text| text.to_string())).collect()
+    lists.flatten().filter_map(|claim| claim.scalar_text()).collect()
 }
 
 /// Removes claims that the extending contract makes.
@@ -136,7 +136,7 @@ fn fill(root: &mut Node, source: &Arc<Source>, diagnostics: &mut Diagnostics) {
     let mut texts = Vec::new();
     for (key, value) in known {
         match value.scalar_text() {
-            Some(text) => texts.push((key.name.as_str(), text.to_string(), std::cell::Cell::new(false))),
+            Some(text) => texts.push((key.name.as_str(), text, std::cell::Cell::new(false))),
             None => {
                 let message = format!("setting `{}` must be a text", key.name);
                 diagnostics.error(source, value.span, "setting-text", message, None);
@@ -163,7 +163,7 @@ fn fill_slots(node: &mut Node, texts: &[Setting<'_>], source: &Arc<Source>, diag
             entries.iter_mut().for_each(|(_, value)| fill_slots(value, texts, source, diagnostics));
         }
         NodeKind::Seq(items) => {
-            items.iter_mut().for_each(|item| fill_slots(item, texts, source, diagnostics))
+            items.iter_mut().for_each(|item| fill_slots(item, texts, source, diagnostics));
         }
         NodeKind::Str(text) => {
             let Some(name) = text.strip_prefix(SLOT) else { return };
