@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value as Json;
 
-use crate::process::{Process, command, limited};
+use crate::process::{Process, command, limited, without_terminal};
 use crate::{Client, NewKey, OWNED_BRAND, TestDir, contract};
 
 /// The real binary, serving on a free port until dropped.
@@ -57,6 +60,14 @@ impl Gateway {
     pub fn serve_with_descriptors(folder: TestDir, soft: u64, hard: u64) -> Self {
         let process = Self::start_as(limited("demur", soft, hard), &folder);
         Self::ready(process, folder)
+    }
+
+    /// `demur serve` without a controlling terminal, as under a supervisor: SIGHUP reloads the configuration.
+    pub fn serve_without_terminal(folder: TestDir, arguments: &[&str]) -> Self {
+        let mut command = without_terminal("demur");
+        command.args(["serve", "--listen", "127.0.0.1:0", "--format", "json"]).args(arguments);
+        command.arg("--config").arg(folder.config());
+        Self::ready(Process::start(command), folder)
     }
 
     fn start(folder: &TestDir) -> Process {
@@ -118,7 +129,7 @@ impl Gateway {
     }
 
     /// Waits until a log line contains this text.
-    pub fn tells(&self, text: &str) {
+    pub fn reveals(&self, text: &str) {
         let line = self.process.log().line(|line| line.contains(text));
         assert!(line.is_some(), "{text} was not told: {}", self.log());
     }
@@ -137,6 +148,25 @@ impl Gateway {
     pub fn kill(mut self) -> TestDir {
         self.process.kill();
         self.folder
+    }
+
+    /// Waits until as many log lines as this contain the text, and returns the last of them.
+    pub fn logged_times(&self, text: &str, times: usize) -> Json {
+        let begun = Instant::now();
+        loop {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().filter(|line| line.contains(text)).collect();
+            if let Some(line) = lines.get(times - 1) {
+                return serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{text} was not logged: {log}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends a signal without waiting.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Sends SIGTERM without waiting.

@@ -42,6 +42,22 @@ pub(crate) fn limited(name: &str, soft: u64, hard: u64) -> Command {
     command
 }
 
+/// Like [`command`], in a session of its own: without a controlling terminal, as under a supervisor.
+pub(crate) fn without_terminal(name: &str) -> Command {
+    let plain = command(name);
+    let mut command = Command::new("python3");
+    let script = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])";
+    command.args(["-c", script]).arg(plain.get_program());
+    for (variable, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// Cargo puts tests into `deps`, a folder beside the binaries.
 fn binary(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");
@@ -105,10 +121,15 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Ok(id) = i32::try_from(self.child.id())
             && let Some(id) = Pid::from_raw(id)
         {
-            kill_process(id, Signal::TERM).expect("the process is there, and ours");
+            kill_process(id, signal).expect("the process is there, and ours");
         }
     }
 

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use crate::{Month, Period};
 
 /// A plan.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Its name in the configuration.
     pub name: String,
@@ -72,7 +72,7 @@ pub struct Concurrency {
 }
 
 /// A quota of requests per calendar day.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Quota {
     /// The number of requests per day.
     pub requests: u64,
@@ -94,7 +94,7 @@ pub enum QuotaUnit {
 }
 
 /// Credits that are granted once a month. The rest expires with the month.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MonthlyCredits {
     /// The number of credits.
     pub amount: u64,
@@ -194,9 +194,14 @@ impl Plans {
         Self { plans: ArcSwap::from_pointee(by_name(plans)), revision: AtomicU64::new(0) }
     }
 
-    /// Replaces all plans, from the next request on.
+    /// Replaces all plans, from the next request on. Counts are kept. Does nothing if the plans are the same, so that no key
+    /// has to be looked up again.
     pub fn replace(&self, plans: impl IntoIterator<Item = Plan>) {
-        self.plans.store(Arc::new(by_name(plans)));
+        let plans = by_name(plans);
+        if plans == **self.plans.load() {
+            return;
+        }
+        self.plans.store(Arc::new(plans));
         // After the store: a thread that sees the new revision also sees the new plans.
         self.revision.fetch_add(1, Ordering::Release);
     }

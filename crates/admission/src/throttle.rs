@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::PeerCells;
@@ -35,14 +36,20 @@ pub struct FailureThrottle {
     failures: NonZeroU32,
     per: Duration,
     spacing: Spacing,
-    peers: PeerCells,
+    peers: Arc<PeerCells>,
 }
 
 impl FailureThrottle {
     /// Creates a throttle that allows this many failures per `per`, all of them at once if necessary.
     pub fn new(failures: NonZeroU32, per: Duration) -> Self {
         let spacing = Spacing::from(&Rate::new("failures", failures, per));
-        Self { failures, per, spacing, peers: PeerCells::new(SLOTS) }
+        Self { failures, per, spacing, peers: Arc::new(PeerCells::new(SLOTS)) }
+    }
+
+    /// Creates a throttle with other numbers that goes on with the counts of this one.
+    pub fn with(&self, failures: NonZeroU32, per: Duration) -> Self {
+        let spacing = Spacing::from(&Rate::new("failures", failures, per));
+        Self { failures, per, spacing, peers: Arc::clone(&self.peers) }
     }
 
     /// Checks whether another attempt of this peer is allowed.

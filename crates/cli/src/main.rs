@@ -7,13 +7,16 @@ mod args;
 mod commands;
 mod demo;
 mod exit;
+mod listeners;
 mod log;
 mod output;
 mod pages;
 mod preflight;
 mod progress;
+mod reload;
 mod serving;
 mod signals;
+mod watch;
 
 use args::{Args, CliCommand};
 
@@ -39,10 +42,13 @@ fn main() -> std::process::ExitCode {
     let done = match args.command {
         CliCommand::Demo(demo) => demo::run(&demo, &output),
         CliCommand::Serve(serve) => commands::serve::run(&serve, &output),
+        CliCommand::Reload(store) => commands::reload::run(&store, &output),
         CliCommand::Check(check) => commands::check::run(&check, &output),
         CliCommand::Docs(docs) => commands::docs::run(&docs, &output),
         CliCommand::Openapi(openapi) => commands::openapi::run(&openapi, &output),
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
+        CliCommand::Explain(explain) => commands::explain::run(&explain, &output),
+        CliCommand::Tail(tail) => commands::tail::run(&tail, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),

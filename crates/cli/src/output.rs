@@ -49,6 +49,11 @@ impl Output {
         Self { format, color, quiet }
     }
 
+    /// The same without progress and hints.
+    pub(crate) fn quieted(&self) -> Self {
+        Self { quiet: true, ..self.clone() }
+    }
+
     pub(crate) fn is_json(&self) -> bool {
         self.format == OutputFormat::Json
     }
@@ -66,6 +71,12 @@ impl Output {
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{text}");
         let _ = stdout.flush();
+    }
+
+    /// Prints one line of many to standard output. An error means that nobody reads it any more.
+    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{}", visible(line, &[])).and_then(|()| stdout.flush())
     }
 
     /// Prints a result that is one value, such as a secret or an ID: the value alone with `--quiet`, for scripts.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::Plan;
+use demur_config::Inputs;
 use demur_engine::{Api, PageLookup};
 use demur_gateway::{Config, Pages};
 use demur_matrix::Matrix;
@@ -39,9 +40,21 @@ pub(crate) fn build(
     )
 }
 
-/// Lets the gateway build the pages that a configuration serves, if it does, together with its APIs.
-pub(crate) fn attach(config: &mut Config, output: &Output) -> Result<(), CommandFailure> {
-    let Some(docs) = config.docs.clone() else { return Ok(()) };
+/// Lets the gateway build the pages that a configuration serves, if it does, together with its APIs. Returns what was read,
+/// with the files of the branding.
+pub(crate) fn attach(
+    config: &mut Config,
+    mut inputs: Inputs,
+    output: &Output,
+) -> Result<Inputs, CommandFailure> {
+    let Some(docs) = config.docs.clone() else { return Ok(inputs) };
+    if let Some(folder) = &docs.branding {
+        record_files(folder, &mut inputs)?;
+        let templates = folder.join("templates");
+        if templates.is_dir() {
+            record_files(&templates, &mut inputs)?;
+        }
+    }
     let branding = branding(docs.branding.as_deref(), docs.name.clone())?;
     let output = output.clone();
     config.pages = Pages(Some(Box::new(move |apis, plans| {
@@ -49,28 +62,35 @@ pub(crate) fn attach(config: &mut Config, output: &Output) -> Result<(), Command
             .map_err(|failure| io::Error::other(failure.to_string()))?;
         Ok(lookup(site, docs.path))
     })));
+    Ok(inputs)
+}
+
+fn record_files(folder: &Path, inputs: &mut Inputs) -> Result<(), CommandFailure> {
+    files(folder)?.iter().for_each(|(name, bytes)| inputs.files.read(&folder.join(name), bytes));
     Ok(())
+}
+
+/// The files in a folder, by their names.
+fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, CommandFailure> {
+    let failure = |path: &Path, error: &io::Error| {
+        CommandFailure::unavailable(format!("{}: {error}", path.display()), None)
+    };
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(|error| failure(folder, &error))? {
+        let entry = entry.map_err(|error| failure(folder, &error))?;
+        let path = entry.path();
+        if path.is_file() {
+            let bytes = fs::read(&path).map_err(|error| failure(&path, &error))?;
+            files.insert(entry.file_name().to_string_lossy().into_owned(), bytes);
+        }
+    }
+    Ok(files)
 }
 
 /// What the folder of a project's branding adds to the pages.
 pub(crate) fn branding(folder: Option<&Path>, name: Option<String>) -> Result<Branding, CommandFailure> {
     let mut branding = Branding { name, ..Branding::default() };
     let Some(folder) = folder else { return Ok(branding) };
-    let failure = |path: &Path, error: &io::Error| {
-        CommandFailure::unavailable(format!("{}: {error}", path.display()), None)
-    };
-    let files = |folder: &Path| -> Result<BTreeMap<String, Vec<u8>>, CommandFailure> {
-        let mut files = BTreeMap::new();
-        for entry in fs::read_dir(folder).map_err(|error| failure(folder, &error))? {
-            let entry = entry.map_err(|error| failure(folder, &error))?;
-            let path = entry.path();
-            if path.is_file() {
-                let bytes = fs::read(&path).map_err(|error| failure(&path, &error))?;
-                files.insert(entry.file_name().to_string_lossy().into_owned(), bytes);
-            }
-        }
-        Ok(files)
-    };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     for (name, bytes) in files(folder)? {
         match name.as_str() {

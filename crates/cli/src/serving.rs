@@ -5,14 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{Admission, Clock, Plans};
-use demur_gateway::{BindError, Config, Gateway, Listener, RunningGateway, StoreUrl};
+use demur_config::Inputs;
+use demur_gateway::{
+    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, StoreUrl,
+};
+use demur_journal::{Journal, JournalSettings, Sink};
 use demur_source::{Diagnostics, Source};
 use demur_sqlite::{OpenError, Store};
 
 use crate::exit::{CommandFailure, cannot_read, missing_folder};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::signals::Signals;
+use crate::signals::{SignalEvent, Signals};
 
 /// Loads a configuration and every file it refers to.
 ///
@@ -51,6 +55,22 @@ pub(crate) fn load_quietly(file: &Path, output: &Output) -> Result<(Config, Diag
     loaded.map_err(CommandFailure::Configuration)
 }
 
+/// A configuration with its warnings, or every error.
+pub(crate) type Loaded = Result<(Config, Diagnostics), CommandFailure>;
+
+/// The same, with what was read, as far as it could be.
+pub(crate) fn load_with_inputs(file: &Path, output: &Output) -> (Loaded, Inputs) {
+    let source = match read(file) {
+        Ok(source) => source,
+        Err(failure) => return (Err(failure), Inputs::default()),
+    };
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let progress = Progress::spinner(output, "loading the configuration");
+    let (loaded, inputs) = demur_config::load_gateway_with_inputs(&source, folder);
+    drop(progress);
+    (loaded.map_err(CommandFailure::Configuration), inputs)
+}
+
 /// A running gateway and the store it owns.
 pub(crate) struct Running {
     gateway: RunningGateway,
@@ -62,7 +82,7 @@ impl Running {
     /// Binds the listeners, opens the store and starts the workers. Leaves nothing behind on failure.
     ///
     /// `signals` are handled before any output: a supervisor may send one as soon as it reads that the gateway is ready.
-    pub(crate) fn start(config: Config, signals: Signals) -> Result<Self, CommandFailure> {
+    pub(crate) fn start(mut config: Config, signals: Signals) -> Result<Self, CommandFailure> {
         let gateway = Gateway::bind(&config.listeners).map_err(|BindError { address, error }| {
             let help = match error.kind() {
                 ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
@@ -74,6 +94,7 @@ impl Running {
         })?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
+        config.journal_sink = config.journal.as_ref().map(start_journal).transpose()?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
         let gateway = gateway.serve(config, admission, Clock::start()).map_err(|error| {
             CommandFailure::unavailable(format!("cannot start the workers: {error}"), None)
@@ -96,11 +117,26 @@ impl Running {
         &self.store
     }
 
-    /// Waits for a signal that ends the process, then completes open requests and closes the store.
+    /// The running gateway, for reloads.
+    pub(crate) fn handle(&self) -> &GatewayHandle {
+        self.gateway.handle()
+    }
+
+    /// Waits for a signal that ends the process, then completes open requests and closes the store. Until then, `reload`
+    /// is called on SIGHUP; without it, SIGHUP ends the process too.
     ///
     /// Says so in the log if that is JSON, so that standard error has one form.
-    pub(crate) fn until_interrupted(self, output: &Output, is_json: bool) {
-        self.signals.wait();
+    pub(crate) fn until_interrupted(mut self, reload: Option<&dyn Fn()>, output: &Output, is_json: bool) {
+        loop {
+            match (self.signals.wait(), reload) {
+                (SignalEvent::End, _) | (SignalEvent::Reload, None) => break,
+                (SignalEvent::ReopenLogs, _) => self.handle().reopen_log(),
+                (SignalEvent::Reload, Some(reload)) => {
+                    self.handle().reopen_log();
+                    reload();
+                }
+            }
+        }
         match is_json {
             true => tracing::info!("shutting down"),
             false => output.note("shutting down: completing open requests"),
@@ -112,6 +148,17 @@ impl Running {
             false => output.note("stopped"),
         }
     }
+}
+
+/// Opens the journal, and starts to write it.
+fn start_journal(config: &JournalConfig) -> Result<Arc<dyn Sink>, CommandFailure> {
+    let JournalConfig { path, max_age, max_bytes, .. } = config;
+    let settings = JournalSettings { max_age: *max_age, max_bytes: *max_bytes, ..JournalSettings::new(path) };
+    let journal = Journal::start(settings).map_err(|error| {
+        let help = "name a file of its own under `journal`, or delete this one".to_owned();
+        CommandFailure::unavailable(format!("the journal cannot be used: {error}"), help)
+    })?;
+    Ok(Arc::new(journal))
 }
 
 /// Opens the store of a configuration.

@@ -1,9 +1,10 @@
 //! Signals of a process that serves.
 //!
-//! SIGINT, SIGTERM and SIGHUP end it in an orderly way: SIGHUP comes when its terminal is closed, and will reload the
-//! configuration once that exists. A process that was started with SIGHUP ignored (`nohup`) goes on ignoring it. SIGUSR1 and
-//! SIGUSR2, which other servers take for log rotation and upgrades, are logged and have no effect. SIGXFSZ is handled so
-//! that it does not kill the process: a store that cannot grow is reported like a full disk.
+//! SIGINT and SIGTERM end it in an orderly way. SIGHUP reloads the configuration; in a process with a controlling terminal,
+//! or one that reloads nothing, it ends the process, since it comes when the terminal is closed. A process that was started
+//! with SIGHUP ignored (`nohup`) goes on ignoring it. SIGUSR1 reopens log files. SIGUSR2, which other servers take for
+//! upgrades, is logged and has no effect. SIGXFSZ is handled so that it does not kill the process: a store that cannot grow
+//! is reported like a full disk.
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +29,18 @@ pub(crate) struct Signals {
     terminate: Signal,
     /// `None` if the process was started with it ignored.
     hang_up: Option<Signal>,
+    has_terminal: bool,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignalEvent {
+    /// To end in order.
+    End,
+    /// SIGHUP without a terminal: to reload the configuration, and to reopen log files.
+    Reload,
+    /// SIGUSR1: to reopen log files.
+    ReopenLogs,
 }
 
 impl Ignored {
@@ -56,38 +69,44 @@ impl Ignored {
                 hang_up.map_err(failure)?,
             )
         };
-        Ok(Signals { ignored: self, interrupt, terminate, hang_up })
+        Ok(Signals { ignored: self, interrupt, terminate, hang_up, has_terminal: has_terminal() })
     }
 }
 
 impl Signals {
-    /// Waits for a signal that ends the process.
-    pub(crate) fn wait(self) {
-        let Signals { ignored, mut interrupt, mut terminate, mut hang_up } = self;
-        let Ignored { runtime, mut first, mut second, _too_large } = ignored;
+    /// Waits for a signal that asks for something.
+    pub(crate) fn wait(&mut self) -> SignalEvent {
+        let Signals { ignored, interrupt, terminate, hang_up, has_terminal } = self;
+        let Ignored { runtime, first, second, .. } = ignored;
         runtime.block_on(async {
             loop {
                 let hung_up = async {
-                    match &mut hang_up {
+                    match hang_up {
                         Some(hang_up) => hang_up.recv().await,
                         None => std::future::pending().await,
                     }
                 };
-                let ignored = tokio::select! {
-                    _ = interrupt.recv() => return,
-                    _ = terminate.recv() => return,
-                    _ = hung_up => return,
-                    _ = first.recv() => "SIGUSR1",
-                    _ = second.recv() => "SIGUSR2",
-                };
-                tracing::info!(signal = ignored, "signal ignored");
+                tokio::select! {
+                    _ = interrupt.recv() => return SignalEvent::End,
+                    _ = terminate.recv() => return SignalEvent::End,
+                    _ = hung_up => {
+                        return if *has_terminal { SignalEvent::End } else { SignalEvent::Reload };
+                    }
+                    _ = first.recv() => return SignalEvent::ReopenLogs,
+                    _ = second.recv() => tracing::info!(signal = "SIGUSR2", "signal ignored"),
+                }
             }
-        });
+        })
     }
 }
 
 fn failure(error: std::io::Error) -> CommandFailure {
     CommandFailure::unavailable(format!("cannot listen for signals: {error}"), None)
+}
+
+/// Whether the process has a controlling terminal. Asked at the start: when the terminal is closed, it is too late.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Whether the process was started with SIGHUP ignored, as `nohup` does. Known on Linux only.

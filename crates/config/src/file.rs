@@ -13,8 +13,18 @@ use crate::plan::read_plan;
 use crate::reader::ConfigReader;
 
 /// Keys that only a gateway reads.
-pub(crate) const GATEWAY_KEYS: [&str; 8] =
-    ["listen", "store", "workers", "limits", "cache", "trusted_proxies", "access_log", "docs"];
+pub(crate) const GATEWAY_KEYS: [&str; 10] = [
+    "listen",
+    "store",
+    "workers",
+    "limits",
+    "cache",
+    "trusted_proxies",
+    "access_log",
+    "journal",
+    "docs",
+    "reload",
+];
 
 /// Reads a file with `read`, which sees version 2 of it.
 pub(crate) fn load<T>(
@@ -23,7 +33,7 @@ pub(crate) fn load<T>(
     read: impl FnOnce(&Node, &mut ConfigReader<'_>) -> Option<T>,
 ) -> Result<(T, Diagnostics), Diagnostics> {
     let (root, mut found) = demur_source::parse_lossy(source)?;
-    let upgrade = migrate::upgrade(&root);
+    let upgrade = migrate::upgrade(&root, migrate::CONFIGURATION);
     let is_old = is_version_1(&root, &mut ConfigReader::new(source, folder, &mut found));
     if is_old {
         upgrade.report_duplicates(source, &mut found);

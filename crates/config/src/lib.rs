@@ -18,10 +18,13 @@ mod file;
 mod gateway;
 mod headers;
 mod idempotency;
+mod inputs;
 mod metering;
 pub mod migrate;
+mod names;
 mod operation;
 mod overload;
+mod path_characters;
 mod plan;
 mod reader;
 mod references;
@@ -34,7 +37,8 @@ mod validation;
 
 pub use demur_source::{Diagnostics, Source};
 #[cfg(feature = "gateway")]
-pub use gateway::{load_gateway, load_store_only};
+pub use gateway::{load_gateway, load_gateway_with_inputs, load_store_only};
+pub use inputs::{InputFiles, Inputs, changes};
 pub use service::{ServiceSettings, load_service};
 pub use units::{bytes, duration};
 

@@ -12,6 +12,7 @@ use demur_engine::settings::{DEFAULT_MAX_BODY_BYTES, Overload};
 use demur_source::{Diagnostics, Fields, Node, Source, Span, did_you_mean};
 use http::HeaderName;
 
+use crate::inputs::InputFiles;
 use crate::units::{bytes, duration};
 
 /// A file that is being read.
@@ -28,6 +29,8 @@ pub(crate) struct ConfigReader<'r> {
     pub(crate) listeners: Option<Vec<String>>,
     /// The concurrency limit of an API unless it says otherwise.
     pub(crate) overload: Overload,
+    /// The files that were read beside this one, or could not be read.
+    pub(crate) inputs: InputFiles,
     /// The contracts that were loaded, by name: the mistakes in one are reported once.
     contracts: HashMap<String, Option<Arc<Contract>>>,
 }
@@ -41,6 +44,7 @@ impl<'r> ConfigReader<'r> {
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             listeners: None,
             overload: Overload::default(),
+            inputs: InputFiles::default(),
             contracts: HashMap::new(),
         }
     }
@@ -71,8 +75,12 @@ impl<'r> ConfigReader<'r> {
     pub(crate) fn file(&mut self, name: &str, span: Span) -> Option<Arc<Source>> {
         let path = self.folder.join(name);
         match Source::read(&path) {
-            Ok(source) => Some(source),
+            Ok(source) => {
+                self.inputs.read(&path, source.text.as_bytes());
+                Some(source)
+            }
             Err(error) => {
+                self.inputs.missing(&path);
                 let message = format!("cannot read `{}`: {error}", path.display());
                 self.error(span, "file", message, "paths are relative to this file".to_owned());
                 None

@@ -35,6 +35,21 @@ pub struct Api {
 impl Api {
     /// Prepares an API.
     pub fn new(settings: ApiSettings) -> Arc<Self> {
+        Self::prepare(settings, None)
+    }
+
+    /// Prepares an API that replaces another one when the configuration is reloaded. Failed authentication attempts and
+    /// requests at the upstream are counted on.
+    pub fn succeed(settings: ApiSettings, previous: &Self) -> Arc<Self> {
+        Self::prepare(settings, Some(previous))
+    }
+
+    /// The requests that are at the upstream, and how many there may be at the moment.
+    pub fn upstream_usage(&self) -> (u32, u32) {
+        self.upstream_limit.usage()
+    }
+
+    fn prepare(settings: ApiSettings, previous: Option<&Self>) -> Arc<Self> {
         let challenge = challenge(&settings.authentication, &settings.name);
         // For names with characters that a header cannot carry.
         let challenge = http::HeaderValue::from_str(&challenge)
@@ -60,7 +75,10 @@ impl Api {
         };
         let (rules_read_body, rules_read_headers) = (reads(Variable::Body), reads(Variable::Request));
         let (failures, per) = settings.authentication.failures;
-        let failures = FailureThrottle::new(failures, per);
+        let failures = match previous {
+            Some(previous) => previous.failures.with(failures, per),
+            None => FailureThrottle::new(failures, per),
+        };
         let exposed = settings.cors.as_ref().map_or(&[][..], |cors| &cors.expose);
         let labels = Arc::new(ApiLabels {
             name: settings.name.clone(),
@@ -72,7 +90,16 @@ impl Api {
         };
         let responders = settings.contracts().map(responder).collect();
         let Overload { in_flight, is_adaptive } = settings.overload;
-        let upstream_limit = Arc::new(AdaptiveLimit::new(in_flight, is_adaptive, operations.len()));
+        let upstream_limit = match previous {
+            // What was learned of each operation stays too.
+            Some(previous) if previous.has_same_upstream_limit(&settings) => {
+                Arc::clone(&previous.upstream_limit)
+            }
+            Some(previous) => {
+                Arc::new(previous.upstream_limit.successor(in_flight, is_adaptive, operations.len()))
+            }
+            None => Arc::new(AdaptiveLimit::new(in_flight, is_adaptive, operations.len())),
+        };
         Arc::new(Self {
             settings,
             responders,
@@ -83,6 +110,13 @@ impl Api {
             failures,
             upstream_limit,
         })
+    }
+
+    fn has_same_upstream_limit(&self, settings: &ApiSettings) -> bool {
+        let ids = |settings: &ApiSettings| -> Vec<String> {
+            settings.document.operations().iter().map(|operation| operation.id().to_owned()).collect()
+        };
+        self.settings.overload == settings.overload && ids(&self.settings) == ids(settings)
     }
 
     /// Its name.

@@ -36,7 +36,7 @@ const SHARDS: usize = 16;
 
 /// Memory for buffered bodies.
 pub(crate) struct BodyBudget {
-    limit: usize,
+    limit: AtomicUsize,
     used: AtomicUsize,
     /// How much of that is used by requests without a key.
     used_without_key: AtomicUsize,
@@ -76,12 +76,22 @@ pub(crate) struct BodyBuffer {
 impl BodyBudget {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            limit,
+            limit: AtomicUsize::new(limit),
             used: AtomicUsize::new(0),
             used_without_key: AtomicUsize::new(0),
             clients: Default::default(),
             hasher: RandomState::new(),
         })
+    }
+
+    /// Changes the limit. What is reserved stays reserved.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// The bytes that are used, and the limit.
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        (self.used.load(Ordering::Relaxed), self.limit.load(Ordering::Relaxed))
     }
 
     /// An empty reservation for a client.
@@ -90,13 +100,14 @@ impl BodyBudget {
     }
 
     fn reserve(&self, client: BudgetClient, bytes: usize) -> Result<(), BudgetExceeded> {
+        let limit = self.limit.load(Ordering::Relaxed);
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let free = if client.has_key {
-            self.limit.checked_sub(used)
+            limit.checked_sub(used)
         } else {
             let without_key = self.used_without_key.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-            let within_all = self.limit.checked_sub(used);
-            within_all.and_then(|free| Some(free.min((self.limit / 2).checked_sub(without_key)?)))
+            let within_all = limit.checked_sub(used);
+            within_all.and_then(|free| Some(free.min((limit / 2).checked_sub(without_key)?)))
         };
         {
             let mut clients = self.shard(client).lock().unwrap_or_else(PoisonError::into_inner);

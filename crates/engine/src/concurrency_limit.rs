@@ -32,7 +32,8 @@ pub(crate) struct AdaptiveLimit {
     max: u32,
     is_adaptive: bool,
     since: Instant,
-    in_flight: AtomicU32,
+    /// Shared with the limits before and after a reload: requests in progress count until they end.
+    in_flight: Arc<AtomicU32>,
     limit: AtomicU32,
     /// The maximum in progress in this window.
     peak: AtomicU32,
@@ -92,7 +93,7 @@ impl AdaptiveLimit {
             max,
             is_adaptive,
             since: Instant::now(),
-            in_flight: AtomicU32::new(0),
+            in_flight: Arc::default(),
             limit: AtomicU32::new(max),
             peak: AtomicU32::new(0),
             samples: AtomicU32::new(0),
@@ -101,6 +102,23 @@ impl AdaptiveLimit {
             troubled: AtomicU32::new(0),
             baselines: (0..=operations).map(|_| LatencyBaseline::default()).collect(),
         }
+    }
+
+    /// A limit in place of this one, which goes on counting the requests in progress. What an upstream that is overloaded
+    /// was lowered to stays.
+    pub(crate) fn successor(&self, max: u32, is_adaptive: bool, operations: usize) -> Self {
+        let lowered = self.limit.load(Ordering::Relaxed);
+        let limit = if is_adaptive && lowered < self.max { lowered.min(max) } else { max };
+        Self {
+            in_flight: Arc::clone(&self.in_flight),
+            limit: AtomicU32::new(limit),
+            ..Self::new(max, is_adaptive, operations)
+        }
+    }
+
+    /// The requests in progress, and the limit.
+    pub(crate) fn usage(&self) -> (u32, u32) {
+        (self.in_flight.load(Ordering::Relaxed), self.limit.load(Ordering::Relaxed))
     }
 
     /// Whether the limit is reached. Checked before everything else, so that rejections are cheap.

@@ -53,10 +53,34 @@ impl Engine {
         body_memory: usize,
         pages: Option<PageLookup>,
     ) -> Arc<Self> {
+        let body_budget = BodyBudget::new(body_memory);
+        Self::build(apis, admission, default_contract, body_budget, pages)
+    }
+
+    /// An engine that replaces this one when the configuration is reloaded. Both share the memory for buffered bodies, which
+    /// gets another limit.
+    pub fn succeed(
+        &self,
+        apis: Vec<Arc<Api>>,
+        default_contract: Arc<Contract>,
+        body_memory: usize,
+        pages: Option<PageLookup>,
+    ) -> Arc<Self> {
+        self.body_budget.set_limit(body_memory);
+        let (admission, body_budget) = (Arc::clone(&self.admission), Arc::clone(&self.body_budget));
+        Self::build(apis, admission, default_contract, body_budget, pages)
+    }
+
+    fn build(
+        apis: Vec<Arc<Api>>,
+        admission: Arc<Admission>,
+        default_contract: Arc<Contract>,
+        body_budget: Arc<BodyBudget>,
+        pages: Option<PageLookup>,
+    ) -> Arc<Self> {
         let prefixes = apis.iter().flat_map(|api| api.settings.authentication.prefixes.all());
         let redactor = Arc::new(Redactor::new(prefixes, Arc::clone(&admission)));
         let default_responder = ErrorResponder::new(default_contract, &[], None);
-        let body_budget = BodyBudget::new(body_memory);
         Arc::new(Self {
             apis: ApiRouter::new(apis),
             admission,
@@ -75,6 +99,11 @@ impl Engine {
     /// Keys, plans, limits and credits.
     pub fn admission(&self) -> &Arc<Admission> {
         &self.admission
+    }
+
+    /// The bytes that buffered bodies take, and the limit.
+    pub fn body_memory(&self) -> (usize, usize) {
+        self.body_budget.usage()
     }
 
     /// Removes everything that looks like an API key from a text, however it is encoded.

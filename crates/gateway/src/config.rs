@@ -15,8 +15,9 @@ use demur_admission::{CacheConfig, Plan};
 use demur_contract::Contract;
 use demur_engine::settings::ApiSettings;
 use demur_engine::{Api, PageLookup};
+use demur_journal::Sink;
 
-use crate::access_log::LogSettings;
+use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
 
@@ -39,6 +40,10 @@ pub struct Config {
     pub trusted_proxies: Arc<TrustedProxies>,
     /// The access log.
     pub access_log: LogSettings,
+    /// The journal.
+    pub journal: Option<JournalConfig>,
+    /// Takes the entries of the journal.
+    pub journal_sink: Option<Arc<dyn Sink>>,
     /// The plans.
     pub plans: Vec<Plan>,
     /// The APIs.
@@ -47,6 +52,44 @@ pub struct Config {
     pub docs: Option<DocsConfig>,
     /// The pages that are served beside the APIs.
     pub pages: Pages,
+    /// When the configuration is reloaded without a signal or a command. The gateway itself watches no file: the program
+    /// that embeds it does.
+    pub reload: ReloadSettings,
+}
+
+/// When the configuration is reloaded without a signal or a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReloadSettings {
+    /// Whether the files are watched.
+    pub watch: bool,
+    /// How long the files must stay the same after a change.
+    pub settle: Duration,
+}
+
+impl Default for ReloadSettings {
+    /// Files are not watched.
+    fn default() -> Self {
+        Self { watch: false, settle: Duration::from_secs(1) }
+    }
+}
+
+/// The journal of requests that were rejected or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Its file.
+    pub path: PathBuf,
+    /// Which requests it keeps.
+    pub requests: JournalFilter,
+    /// Older entries are deleted.
+    pub max_age: Duration,
+    /// The oldest entries are deleted before the file grows beyond this, in bytes.
+    pub max_bytes: u64,
+}
+
+impl JournalConfig {
+    pub(crate) fn filter(journal: Option<&Self>) -> JournalFilter {
+        journal.map_or(JournalFilter::None, |journal| journal.requests)
+    }
 }
 
 /// Where reference pages are served, and what they show beside what is generated.
@@ -129,10 +172,13 @@ impl Config {
             cache: CacheConfig::default(),
             trusted_proxies: Arc::default(),
             access_log: LogSettings::default(),
+            journal: None,
+            journal_sink: None,
             plans: Vec::new(),
             apis: Vec::new(),
             docs: None,
             pages: Pages::default(),
+            reload: ReloadSettings::default(),
         }
     }
 }

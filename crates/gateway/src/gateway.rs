@@ -10,7 +10,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use demur_admission::{Admission, Clock};
-use demur_engine::{Api, Engine};
 use futures_util::future::{FutureExt, join_all};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
@@ -18,8 +17,10 @@ use tokio::sync::watch;
 use crate::access_log::AccessLog;
 use crate::config::{Config, Listener};
 use crate::listener::descriptors::Descriptors;
-use crate::snapshot::Snapshot;
-use crate::worker::{AcceptedConnection, Worker, WorkerContext};
+use crate::reload::{GatewayHandle, StaticSettings};
+use crate::snapshot::SnapshotCell;
+use crate::worker::{AcceptedConnection, Worker};
+use crate::worker_context::WorkerContext;
 
 /// Connections that wait to be accepted. The kernel has its own limit.
 const BACKLOG: i32 = 4096;
@@ -43,6 +44,7 @@ struct BoundListener {
 /// A gateway that serves.
 pub struct RunningGateway {
     listeners: Vec<Listener>,
+    handle: GatewayHandle,
     ending: watch::Sender<bool>,
     is_ending: Arc<AtomicBool>,
     acceptor: JoinHandle<()>,
@@ -76,29 +78,17 @@ impl Gateway {
     ) -> io::Result<RunningGateway> {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let count = config.workers.unwrap_or(cores).get();
-        let upstreams: Vec<_> =
-            config.apis.into_iter().map(|api| (Api::new(api.settings), api.upstream)).collect();
-        let apis: Vec<Arc<Api>> = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
-        let pages = config.pages.0.map(|build| build(&apis, &config.plans)).transpose()?;
-        let (log, log_writer) = AccessLog::start(&config.access_log)?;
+        let journal = config.journal_sink.clone();
+        let (started_with, config) = StaticSettings::split(config);
+        let (log, log_writer) = AccessLog::start(&started_with.access_log, journal)?;
+        let reopener = log.reopener();
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
         let descriptors = Descriptors::raise(config.limits.max_connections, count);
-        let snapshot = Snapshot {
-            engine: Engine::with_pages(
-                apis,
-                admission,
-                config.default_contract,
-                config.limits.body_memory,
-                pages,
-            ),
-            limits: config.limits,
-            trusted_proxies: config.trusted_proxies,
-            upstreams,
-            log_filter: config.access_log.requests,
-        };
+        let plans = Arc::clone(admission.plans());
+        let snapshots = Arc::new(SnapshotCell::new(config.first(admission)?));
         let context = WorkerContext {
-            snapshot: Arc::new(snapshot),
+            snapshots: Arc::clone(&snapshots),
             clock,
             log,
             descriptors: descriptors.clone(),
@@ -111,10 +101,11 @@ impl Gateway {
         drop(context);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listeners = self.bound.iter().map(BoundListener::listener).collect::<io::Result<_>>()?;
-        let (bound, max_connections) = (self.bound, config.limits.max_connections);
+        let (bound, accepting) = (self.bound, Arc::clone(&snapshots));
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
             runtime.block_on(async {
-                let acceptor = Acceptor { workers: &workers, max_connections, descriptors: &descriptors };
+                let acceptor =
+                    Acceptor { workers: &workers, snapshots: &accepting, descriptors: &descriptors };
                 join_all(bound.into_iter().map(|bound| acceptor.run(bound, ended.clone()))).await;
             });
             // All of them at once, so that none waits for another one before it ends.
@@ -125,7 +116,8 @@ impl Gateway {
             }
             log_writer.join();
         })?;
-        Ok(RunningGateway { listeners, ending, is_ending, acceptor })
+        let handle = GatewayHandle::new(started_with, snapshots, plans, reopener);
+        Ok(RunningGateway { listeners, handle, ending, is_ending, acceptor })
     }
 }
 
@@ -133,6 +125,11 @@ impl RunningGateway {
     /// The listeners, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// Reloads the configuration, from any thread.
+    pub fn handle(&self) -> &GatewayHandle {
+        &self.handle
     }
 
     /// Accepts no more connections, answers the requests in progress, and returns when they have ended.
@@ -163,8 +160,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Clone, Copy)]
 struct Acceptor<'a> {
     workers: &'a [Worker],
-    /// The limit of connections.
-    max_connections: usize,
+    snapshots: &'a SnapshotCell,
     descriptors: &'a Descriptors,
 }
 
@@ -215,12 +211,13 @@ impl Acceptor<'_> {
         let socket = socket.into_std()?;
         self.close_idle();
         let open: usize = self.workers.iter().map(Worker::open).sum();
+        let max_connections = self.snapshots.current().limits.max_connections;
         // Far beyond the limit connections are closed without a response, which would need a connection.
-        if open >= self.max_connections.saturating_mul(2) {
+        if open >= max_connections.saturating_mul(2) {
             return Ok(());
         }
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open()) {
-            let (listener, overloaded) = (name.cloned(), open >= self.max_connections);
+            let (listener, overloaded) = (name.cloned(), open >= max_connections);
             worker.dispatch(AcceptedConnection { socket, peer, listener, overloaded, descriptor });
         }
         Ok(())

@@ -11,15 +11,17 @@ mod gateway;
 mod limits;
 mod listener;
 mod proxy;
+mod reload;
 mod snapshot;
 mod trusted_proxies;
 mod upstream;
 mod worker;
+mod worker_context;
 
-pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
+pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{
-    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, Listener, PageBuilder, Pages, StoreUrl, Upstream,
-    UpstreamUrlError,
+    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
+    ReloadSettings, StoreUrl, Upstream, UpstreamUrlError,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;
@@ -27,6 +29,7 @@ pub use demur_http1::io::ServerLimits as ConnectionLimits;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
+pub use reload::{GatewayHandle, ReloadError};
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 
 /// Compiles the example of the README.

@@ -1,6 +1,7 @@
 //! One request on its way through the gateway: the engine's phases, and the exchange with the upstream between them.
 
 use std::future::ready;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use demur_admission::Clock;
@@ -10,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use http::{HeaderMap, Request, Response};
 
+use crate::config::Upstream;
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
 use crate::listener::request_body::ClientBody;
@@ -23,19 +25,29 @@ pub(crate) type ProxyBody = ResponseBody<Box<UpstreamBody<UpstreamRequestBody<Cl
 /// One worker's clients of all upstreams.
 pub(crate) struct Upstreams {
     /// APIs are few, and compared by address.
-    clients: Vec<(Arc<Api>, UpstreamClient)>,
+    clients: Vec<(Arc<Api>, Rc<UpstreamClient>)>,
 }
 
 impl Upstreams {
+    /// The clients of a snapshot. Those of `previous` whose upstream is the same stay, with their connections.
     pub(crate) fn new(
         snapshot: &Snapshot,
+        previous: Option<&Self>,
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
     ) -> Self {
-        let client = |(api, upstream): &(Arc<Api>, _)| {
-            let (upstream, settings) = (Clone::clone(upstream), api.settings());
-            (Arc::clone(api), UpstreamClient::new(upstream, settings, descriptors, connections, clock))
+        let client = |(api, upstream): &(Arc<Api>, Upstream)| {
+            let settings = api.settings();
+            let same = previous.iter().flat_map(|previous| &previous.clients);
+            let mut same =
+                same.filter(|(old, client)| old.name() == api.name() && client.is_for(upstream, settings));
+            let client = same.next().map(|(_, client)| Rc::clone(client));
+            let client = client.unwrap_or_else(|| {
+                let upstream = upstream.clone();
+                Rc::new(UpstreamClient::new(upstream, settings, descriptors, connections, clock))
+            });
+            (Arc::clone(api), client)
         };
         Self { clients: snapshot.upstreams.iter().map(client).collect() }
     }
@@ -46,7 +58,7 @@ impl Upstreams {
     }
 
     fn of(&self, api: &Arc<Api>) -> Option<&UpstreamClient> {
-        self.clients.iter().find(|(known, _)| Arc::ptr_eq(known, api)).map(|(_, client)| client)
+        self.clients.iter().find(|(known, _)| Arc::ptr_eq(known, api)).map(|(_, client)| &**client)
     }
 }
 

@@ -4,21 +4,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use demur_admission::Clock;
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use crate::access_log::AccessLog;
 use crate::listener::connection::{Accepted, ConnectionContext};
 use crate::listener::connections::{Activity, ConnectionTable};
-use crate::listener::descriptors::{Descriptor, Descriptors};
-use crate::proxy::Upstreams;
-use crate::snapshot::Snapshot;
+use crate::listener::descriptors::Descriptor;
+use crate::worker_context::WorkerContext;
 
 /// A connection that is handed to a worker.
 pub(crate) struct AcceptedConnection {
@@ -44,18 +41,6 @@ pub(crate) struct Worker {
     sender: mpsc::UnboundedSender<Message>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
-}
-
-/// What workers share.
-#[derive(Clone)]
-pub(crate) struct WorkerContext {
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) clock: Clock,
-    pub(crate) log: AccessLog,
-    pub(crate) descriptors: Descriptors,
-    pub(crate) ending: watch::Receiver<bool>,
-    /// The same for responses, each of which reads it.
-    pub(crate) is_ending: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -94,17 +79,20 @@ impl Worker {
 }
 
 async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Message>, open: Arc<AtomicUsize>) {
-    let WorkerContext { snapshot, clock, log, descriptors, mut ending, is_ending } = context;
-    let shutdown = snapshot.limits.shutdown_timeout;
+    let WorkerContext { clock, descriptors, mut ending, .. } = context.clone();
+    let mut changes = context.snapshots.changes();
     let connections = ConnectionTable::new(descriptors.clone());
-    let upstreams = Upstreams::new(&snapshot, &descriptors, &connections, clock);
-    let shared = ConnectionContext::new(snapshot, clock, upstreams, log, is_ending);
+    let shared = ConnectionContext::new(context, connections.clone());
     let mut ended = pin!(ending.wait_for(|ending| *ending).map(|_| ()).fuse());
     loop {
         let message = tokio::select! {
             message = receiver.recv() => message,
             () = &mut ended => {
                 connections.wake_all();
+                continue;
+            }
+            Ok(()) = changes.changed() => {
+                shared.current();
                 continue;
             }
         };
@@ -133,7 +121,7 @@ async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Messa
         });
         connections.list(number, seen, task.abort_handle());
     }
-    finish(&open, shutdown).await;
+    finish(&open, shared.current().snapshot.limits.shutdown_timeout).await;
     shared.give_up();
 }
 

@@ -5,10 +5,12 @@
 //! an [`Executor`].
 
 mod client;
+mod request;
 mod server;
 mod sessions;
 mod socket;
 
 pub use client::{ControlClient, ControlError};
+pub(crate) use request::{ControlReply, ControlRequest};
 pub use server::MAX_COMMAND;
 pub(crate) use server::{ControlServer, Executor};

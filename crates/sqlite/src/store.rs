@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use demur_admission::{
     Account, AccountId, AccountStatement, Balance, Candidates, Claim, Command, CommandFault, Counters,
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::OpenError;
 use crate::audit;
-use crate::control::{ControlServer, Executor};
+use crate::control::{ControlReply, ControlRequest, ControlServer, Executor};
 use crate::database::{Conn, DatabaseFile};
 use crate::directory;
 use crate::modes::exposed_files;
@@ -40,8 +40,12 @@ pub struct Store {
     writer: LedgerWriter,
     shared: Arc<WriterShared>,
     file: Arc<DatabaseFile>,
+    process: Arc<OnceLock<ProcessHandler>>,
     _ownership: Ownership,
 }
+
+/// Handles requests on the control socket that concern the process and not the store.
+type ProcessHandler = Box<dyn Fn(serde_json::Value) -> serde_json::Value + Send + Sync>;
 
 impl Store {
     /// Opens a database and becomes its owner; a missing database is created. `plans` are the plans of the configuration,
@@ -91,14 +95,39 @@ impl Store {
             writer,
             shared,
             file,
+            process: Arc::default(),
             _ownership: ownership,
         });
         // Upgraded for one command only: a connection that stays does not keep the store open.
         let weak = Arc::downgrade(&store);
-        let executor = Executor::new(move |command| Some(weak.upgrade()?.execute(command, Timestamp::now())));
+        let process = Arc::clone(&store.process);
+        let executor = Executor::new(move |request| match request {
+            ControlRequest::Command(command) => {
+                let reply = weak.upgrade()?.execute(command, Timestamp::now());
+                Some(ControlReply::Command(Box::new(reply)))
+            }
+            ControlRequest::Process(request) => Some(match process.get() {
+                Some(handler) => ControlReply::Process(handler(request)),
+                None => {
+                    let cause =
+                        "the process that owns the database serves no requests, or is starting".to_owned();
+                    ControlReply::rejected(CommandFault::Store { cause })
+                }
+            }),
+        });
         let server = ControlServer::start(path, executor)?;
         *store.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(store)
+    }
+
+    /// Handles requests on the control socket that are objects with the member `process`. Only the first handler is used.
+    /// It runs on a thread of the socket, for several requests at once.
+    pub fn handle_process_requests(
+        &self,
+        handler: impl Fn(serde_json::Value) -> serde_json::Value + Send + Sync + 'static,
+    ) {
+        // A second handler is ignored, as documented.
+        let _ = self.process.set(Box::new(handler));
     }
 
     /// Returns this store as all three stores of admission.

@@ -9,6 +9,7 @@
 //! Documents and rules are compiled when they are loaded, and all their mistakes are reported then, each with its
 //! location. The crate does no I/O, and it does not choose the error for a violation: that is up to the contract.
 
+mod acceptor;
 mod document;
 mod media_type;
 mod options;

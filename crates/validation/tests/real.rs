@@ -3,6 +3,7 @@
 
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a failed test reports why")]
 
+mod accepting;
 mod downloads;
 mod generate;
 
@@ -57,6 +58,7 @@ fn check(name: &str, files: usize, operations: usize) {
             one(&document, &mut parts, template, &method, &item, &operation, &mut tally);
         }
     }
+    accepting::print();
     println!(
         "{name}: {} operations, {} pass, {} mutants rejected, {} left out",
         tally.operations,
@@ -319,7 +321,9 @@ fn check_request(
         request.query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     let mut violations = document.check_parameters(&matched, Some(&query.join("&")), &headers).violations;
     if let Some(content) = &request.body {
-        match document.check_body(matched.operation, media_type, content.to_string().as_bytes()) {
+        let content = content.to_string();
+        accepting::check(document, matched.operation, media_type, content.as_bytes());
+        match document.check_body(matched.operation, media_type, content.as_bytes()) {
             CheckedBody::Checked { violations: more, .. } => violations.extend(more),
             CheckedBody::Rejected(problem) => return Err(format!("{problem:?}")),
         }

@@ -3,25 +3,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_config::migrate::{FileError, FixError, fix_file};
+use demur_config::migrate::{FileError, FixError, fix_contract_file, fix_file};
 use demur_contract::{Contract, EntrySource, FieldFidelity};
-use demur_gateway::Config;
-use demur_source::{Diagnostics, Source};
+use demur_gateway::{Config, StoreUrl};
+use demur_source::{Diagnostics, Source, Span};
 use serde_json::json;
 
 use super::detect::is_contract;
+use super::reload::ask;
 use super::{upstream_errors, versions};
 use crate::args::CheckArgs;
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, OutputSubject, counted};
 use crate::preflight;
 use crate::progress::Progress;
+use crate::reload::{ProcessReply, ProcessRequest};
 
 pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let mut source = read(&args.file)?;
     let mut diff = None;
-    if args.fix && !is_contract(&source) {
-        let fixed = match fix_file(&args.file) {
+    if args.fix {
+        let fixed = if is_contract(&source) { fix_contract_file(&args.file) } else { fix_file(&args.file) };
+        let fixed = match fixed {
             Ok(fixed) => fixed,
             Err(FileError::Fix(FixError::Invalid(found))) => {
                 output.findings(&found, None);
@@ -74,7 +77,40 @@ fn inspect(
     if !is_valid {
         return Err(warnings);
     }
-    Ok((describe_configuration(&config), warnings))
+    let mut about = describe_configuration(&config);
+    if let Some(running) = compare(source, &config, &mut warnings) {
+        about.human.push_str(&running.human);
+        about.value["running"] = running.value;
+    }
+    Ok((about, warnings))
+}
+
+/// What a reload of the gateway that runs on the same store would change. What needs a restart is a warning.
+fn compare(source: &Arc<Source>, config: &Config, warnings: &mut Diagnostics) -> Option<OutputSubject> {
+    let StoreUrl::Sqlite(store) = &config.store;
+    let file = std::path::absolute(&source.name).ok()?;
+    // A gateway of another version knows no such request, and does not keep the file from being checked.
+    let reply = ask(store, &ProcessRequest::Compare { file }).ok()?;
+    let ProcessReply::Compared { generation, changes, needs_restart } = reply else { return None };
+    let root = demur_source::parse(source).ok();
+    for key in &needs_restart {
+        let node = key.split('.').try_fold(root.as_ref()?, |node, name| node.get(name));
+        let span = node.or(root.as_ref()).map_or_else(Span::default, |node| node.span);
+        let message = format!("a change of `{key}` needs a restart: the running gateway rejects a reload");
+        warnings.warning(source, span, "needs-restart", message, None);
+    }
+    let list: String = changes.iter().map(|change| format!("\n  {change}")).collect();
+    let human = match (changes.is_empty(), needs_restart.is_empty()) {
+        (true, _) => format!("\n\nrunning gateway (generation {generation}): serves this file"),
+        (false, true) => {
+            format!("\n\nrunning gateway (generation {generation}): a reload would change{list}")
+        }
+        (false, false) => {
+            format!("\n\nrunning gateway (generation {generation}): a restart would change{list}")
+        }
+    };
+    let value = json!({ "generation": generation, "changes": changes, "needs_restart": needs_restart });
+    Some(OutputSubject { human, value })
 }
 
 fn describe_contract(contract: &Contract) -> OutputSubject {

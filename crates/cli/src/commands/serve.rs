@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 
 use demur_admission::Lockout;
 use demur_gateway::{Config, Listener};
-use demur_source::{Source, did_you_mean};
+use demur_source::Source;
 use demur_sqlite::InsecureFile;
 use serde_json::json;
 
-use crate::args::{Listen, ServeArgs};
+use crate::args::ServeArgs;
 use crate::exit::{CommandFailure, Exit, cannot_read};
+use crate::listeners::override_listeners;
 use crate::log;
 use crate::output::{Output, counted};
 use crate::pages;
 use crate::preflight;
-use crate::serving::{Running, load_quietly};
+use crate::reload::{self, Reloader};
+use crate::serving::{Running, load_with_inputs};
 use crate::signals::Ignored;
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let signals = Ignored::listen()?;
-    let (mut config, mut warnings) = load_quietly(&args.config, output)?;
-    for wanted in &args.listen {
-        override_listener(&mut config.listeners, wanted)?;
-    }
+    let (loaded, inputs) = load_with_inputs(&args.config, output);
+    let (mut config, mut warnings) = loaded?;
+    override_listeners(&mut config, &args.listen)?;
     let apis: Vec<String> = config
         .apis
         .iter()
@@ -46,7 +47,8 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     }
     log::start(output, &mut config.access_log);
     log_lockouts(&checked?);
-    pages::attach(&mut config, output)?;
+    let inputs = pages::attach(&mut config, inputs, output)?;
+    let (reload, format) = (config.reload, config.access_log.format);
     let running = match Running::start(config, signals.and_end()?) {
         Ok(running) => running,
         Err(failure) => {
@@ -63,7 +65,9 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     let human =
         format!("serving {} on {}\n{}", counted(apis.len(), "API"), addresses.join(", "), apis.join("\n"));
     output.result(&human, &json!({ "gateway": running.url(), "listeners": listeners }));
-    running.until_interrupted(output, is_json);
+    let reloader = Reloader::new(args, format, running.handle().clone(), inputs, reload, output);
+    reload::listen(&reloader, running.store());
+    running.until_interrupted(Some(&|| reloader.on_signal()), output, is_json);
     Ok(Exit::Ok)
 }
 
@@ -100,30 +104,6 @@ fn log_lockouts(tolerated: &Tolerated) {
     if let Some(exposed) = &tolerated.exposed_log {
         tracing::warn!(path = %exposed, "access log permissions too open");
     }
-}
-
-/// Replaces the address of a listener with that of `--listen`.
-fn override_listener(listeners: &mut [Listener], wanted: &Listen) -> Result<(), CommandFailure> {
-    let index = match (&wanted.name, listeners.len()) {
-        (None, 1) => Some(0),
-        (None, _) => None,
-        (Some(name), _) => listeners.iter().position(|listener| listener.name.as_deref() == Some(name)),
-    };
-    if let Some(listener) = index.and_then(|index| listeners.get_mut(index)) {
-        listener.address = wanted.address;
-        return Ok(());
-    }
-    let message = match &wanted.name {
-        Some(name) => format!("unknown listener `{name}`"),
-        None => "`--listen` must name one of several listeners".to_owned(),
-    };
-    let known: Vec<&str> = listeners.iter().filter_map(|listener| listener.name.as_deref()).collect();
-    let help = match wanted.name.as_deref().and_then(|name| did_you_mean(name, known.iter().copied())) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None if known.is_empty() => "the only listener has no name: use `--listen ADDRESS`".to_owned(),
-        None => format!("use `--listen NAME=ADDRESS` with one of: {}", known.join(", ")),
-    };
-    Err(CommandFailure::usage(message, help))
 }
 
 /// The addresses of the listeners, for people and for programs.

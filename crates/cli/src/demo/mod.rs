@@ -9,6 +9,7 @@ mod samples;
 mod services;
 mod workdir;
 
+use demur_config::Inputs;
 use serde_json::{Map, json};
 
 use crate::args::DemoArgs;
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
 
     let is_json = log::is_json(output, &config.access_log);
     log::start(output, &mut config.access_log);
-    pages::attach(&mut config, output)?;
+    pages::attach(&mut config, Inputs::default(), output)?;
     let running = Running::start(config, signals)?;
     let keys = samples::create(running.store(), &apis)?;
     let gateway = running.url();
@@ -54,6 +55,6 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
     let human = page::render(&gateway, &apis, &keys, folder.path());
     let value = json!({ "gateway": gateway, "folder": folder.path(), "errors": folder.path().join(errors::NAME), "apis": listed });
     output.result(&human, &value);
-    running.until_interrupted(output, is_json);
+    running.until_interrupted(None, output, is_json);
     Ok(Exit::Ok)
 }

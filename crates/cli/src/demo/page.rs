@@ -35,7 +35,10 @@ pub(crate) fn render(
     let program = program.map_or_else(|_| "demur".to_owned(), |path| path.display().to_string());
     let _ = write!(
         page,
-        "\nEvery documented error: sh {folder}/errors.sh\nThose that need a broken store (this breaks the demo): sh {folder}/errors.sh store\n\nFiles and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\nPress Ctrl-C to stop."
+        "\nEvery documented error: sh {folder}/errors.sh\n\
+         Those that need a broken store (this breaks the demo): sh {folder}/errors.sh store\n\n\
+         Files and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\n\
+         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\nPress Ctrl-C to stop."
     );
     page
 }

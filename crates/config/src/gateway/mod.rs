@@ -3,9 +3,12 @@
 mod access_log;
 mod cache;
 mod checks;
+mod count;
 mod docs;
+mod journal;
 mod limits;
 mod listen;
+mod reload;
 mod store_only;
 mod trusted_proxies;
 mod upstream;
@@ -21,11 +24,28 @@ use demur_source::{Diagnostics, Fields, Node, Source};
 
 use crate::api::read_api;
 use crate::file::{api_nodes, load, read_default_contract, read_plans};
+use crate::inputs::Inputs;
 use crate::reader::ConfigReader;
+use count::read_count;
 
 /// Reads a file that is in memory; relative paths in it are relative to `folder`. Warnings come with the configuration.
 pub fn load_gateway(source: &Arc<Source>, folder: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     load(source, folder, read)
+}
+
+/// The same, with what was read: also where the result is an error, as far as it could be read.
+pub fn load_gateway_with_inputs(
+    source: &Arc<Source>,
+    folder: &Path,
+) -> (Result<(Config, Diagnostics), Diagnostics>, Inputs) {
+    let mut inputs = Inputs::default();
+    let loaded = load(source, folder, |root, reader| {
+        inputs.tree = root.to_json();
+        let config = read(root, reader);
+        inputs.files = std::mem::take(&mut reader.inputs);
+        config
+    });
+    (loaded, inputs)
 }
 
 /// More threads than any machine has cores for.
@@ -42,6 +62,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let workers = read_workers(&mut fields, reader);
     let access_log =
         fields.node("access_log").map(|node| access_log::read_access_log(node, reader)).unwrap_or_default();
+    let journal = fields.node("journal").and_then(|node| journal::read_journal(node, store.as_ref(), reader));
     let proxies = fields.node("trusted_proxies");
     let proxies = proxies.map(|node| trusted_proxies::read_trusted_proxies(node, reader)).unwrap_or_default();
     let limits = fields.node("limits").map(|node| limits::read_limits(node, reader)).unwrap_or_default();
@@ -62,6 +83,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         checks::check_rates(fields.map("plans", &mut Diagnostics::new()), &apis, reader);
     }
     let docs = fields.node("docs").and_then(|node| docs::read_docs(node, &apis, reader));
+    let reload = fields.node("reload").map(|node| reload::read_reload(node, reader)).unwrap_or_default();
     checks::check_body_memory(limits.body_memory, &apis, root, reader);
     fields.finish(reader.found);
     Some(Config {
@@ -72,9 +94,11 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         cache,
         trusted_proxies: proxies.into(),
         access_log,
+        journal,
         plans,
         apis,
         docs,
+        reload,
         ..Config::new(default_contract?)
     })
 }
@@ -118,19 +142,4 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiConfig>
     let settings = read_api(&mut fields, reader);
     fields.finish(reader.found);
     Some(ApiConfig { settings: settings?, upstream: upstream? })
-}
-
-/// A whole number of at least 1.
-fn read_count(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    reader: &mut ConfigReader<'_>,
-) -> Option<NonZeroUsize> {
-    let (_, node) = fields.entry(name)?;
-    let count = fields.int(name, reader.found)?;
-    let read = usize::try_from(count).ok().and_then(NonZeroUsize::new);
-    if read.is_none() {
-        reader.error(node.span, "number", format!("`{name}` must be at least 1"), None);
-    }
-    read
 }

@@ -111,12 +111,13 @@ pub(crate) fn too_large(max_length: u64) -> Rejection {
     Rejection::from(BodyError::TooLarge).with("max_bytes", max)
 }
 
-/// Validates a buffered body: its JSON value, and its violations.
+/// Validates a buffered body: its JSON value, and its violations. A valid body has no value, unless rules read it.
 pub(crate) fn check_body(
     settings: &ApiSettings,
     found: &RouteMatch<'_, '_>,
     parts: &Parts,
     bytes: &[u8],
+    rules_read_it: bool,
 ) -> Result<(Option<Json>, Vec<Violation>), Rejection> {
     if !bytes.is_empty() {
         let is_decoded = settings.validation.decodes_bodies && !settings.monitor;
@@ -136,6 +137,9 @@ pub(crate) fn check_body(
         // RFC 10008: the content of this method has no meaning without its type, so none is assumed.
         let rejection = Rejection::from(Condition::RequestMalformed);
         return Err(rejection.with_cause("a QUERY request needs a Content-Type"));
+    }
+    if !rules_read_it && settings.document.accepts_body(found.operation, content_type, bytes) {
+        return Ok((None, Vec::new()));
     }
     match settings.document.check_body(found.operation, content_type, bytes) {
         CheckedBody::Checked { value, violations } => Ok((value, violations)),

@@ -6,18 +6,20 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use demur_engine::RequestRecord;
+use demur_journal::Sink;
+use rustix::fs::OFlags;
 
 use super::entry::{LogEntry, ResponseEnd};
-use super::line;
 use super::settings::{LogFilter, LogFormat, LogSettings, LogTarget};
+use super::{journal, line};
 
 /// Entries that may be queued.
 const QUEUE: usize = 8192;
@@ -29,8 +31,12 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Log lines contain accounts and addresses: new files are readable by their owner and group only.
 const MODE: u32 = 0o640;
 
+/// Opens a log at its end, or creates it. Its last component must not be a symbolic link, which another user may have put
+/// there; those of `/dev` are the system's.
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+    let flags = if path.starts_with("/dev") { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    OpenOptions::new().append(true).create(true).mode(MODE).custom_flags(flags).open(path)
 }
 
 /// The workers' end of the log.
@@ -38,14 +44,30 @@ fn append_to(path: &Path) -> io::Result<File> {
 pub(crate) struct AccessLog {
     queue: SyncSender<Box<LogEntry>>,
     lost: Arc<AtomicU64>,
+    /// The file is opened again before the next line.
+    reopen: Arc<AtomicBool>,
+}
+
+/// Opens the file of a log again.
+#[derive(Debug, Clone)]
+pub(crate) struct LogReopener(Arc<AtomicBool>);
+
+impl LogReopener {
+    /// Before the next line: the old file was renamed.
+    pub(crate) fn reopen(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// The thread that writes. It ends when the last worker has.
 pub(crate) struct LogWriterHandle(JoinHandle<()>);
 
 impl AccessLog {
-    /// Opens the log. An error means that its file cannot be written.
-    pub(crate) fn start(settings: &LogSettings) -> io::Result<(Self, LogWriterHandle)> {
+    /// Opens the log. An error means that its file cannot be written. The thread gives entries to the journal too.
+    pub(crate) fn start(
+        settings: &LogSettings,
+        journal: Option<Arc<dyn Sink>>,
+    ) -> io::Result<(Self, LogWriterHandle)> {
         let target: Box<dyn Write + Send> = match &settings.target {
             LogTarget::Stderr => Box::new(io::stderr()),
             LogTarget::Stdout => Box::new(io::stdout()),
@@ -54,10 +76,28 @@ impl AccessLog {
         let (queue, queued) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let format = settings.format.unwrap_or_default();
-        let writer = LogWriter { target, format, lost: Arc::clone(&lost), reported: None };
+        let reopen = Arc::new(AtomicBool::new(false));
+        let path = match &settings.target {
+            LogTarget::File(path) => Some(path.clone()),
+            LogTarget::Stderr | LogTarget::Stdout => None,
+        };
+        let writer = LogWriter {
+            target,
+            path,
+            format,
+            journal,
+            lost: Arc::clone(&lost),
+            reopen: Arc::clone(&reopen),
+            reported: None,
+        };
         let thread = thread::Builder::new().name("demur-access-log".to_owned());
         let thread = thread.spawn(move || writer.run(&queued))?;
-        Ok((Self { queue, lost }, LogWriterHandle(thread)))
+        Ok((Self { queue, lost, reopen }, LogWriterHandle(thread)))
+    }
+
+    /// Reopens its file. It does not keep the log open.
+    pub(crate) fn reopener(&self) -> LogReopener {
+        LogReopener(Arc::clone(&self.reopen))
     }
 
     /// Queues an entry.
@@ -94,8 +134,11 @@ impl LogWriterHandle {
 
 struct LogWriter {
     target: Box<dyn Write + Send>,
+    path: Option<PathBuf>,
     format: LogFormat,
+    journal: Option<Arc<dyn Sink>>,
     lost: Arc<AtomicU64>,
+    reopen: Arc<AtomicBool>,
     reported: Option<Instant>,
 }
 
@@ -103,18 +146,38 @@ impl LogWriter {
     fn run(mut self, queued: &Receiver<Box<LogEntry>>) {
         let mut lines = Vec::new();
         while let Ok(entry) = queued.recv() {
-            line::write(&entry, self.format, &mut lines);
-            let mut count = 1;
-            for entry in queued.try_iter().take(QUEUE) {
-                line::write(&entry, self.format, &mut lines);
-                count += 1;
+            let mut count = 0;
+            for entry in std::iter::once(entry).chain(queued.try_iter().take(QUEUE)) {
+                if entry.is_logged {
+                    line::write(&entry, self.format, &mut lines);
+                    count += 1;
+                }
+                if let (true, Some(journal)) = (entry.is_journaled, &self.journal) {
+                    journal.put(journal::entry(&entry));
+                }
             }
-            if self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
+            self.reopen_if_asked();
+            let is_empty = lines.is_empty();
+            if !is_empty && self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
                 self.lost.fetch_add(count, Ordering::Relaxed);
             }
             lines.clear();
             self.warn_lost();
             thread::sleep(PAUSE);
+        }
+    }
+
+    /// The file from before stays if there is no other one: lines are better there than nowhere.
+    fn reopen_if_asked(&mut self) {
+        let Some(path) = &self.path else { return };
+        if self.reopen.swap(false, Ordering::Acquire) {
+            match append_to(path) {
+                Ok(file) => {
+                    self.target = Box::new(file);
+                    tracing::info!(path = %path.display(), "access log reopened");
+                }
+                Err(error) => tracing::error!(path = %path.display(), %error, "access log not reopened"),
+            }
         }
     }
 

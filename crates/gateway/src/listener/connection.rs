@@ -1,16 +1,16 @@
 //! One client connection: its requests, one after the other, and their responses.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use demur_admission::{Clock, ConnectionCache};
+use demur_admission::ConnectionCache;
 use demur_contract::Condition;
 use demur_engine::{MalformedRequest, Peer, RequestInfo};
 use demur_http1::io::{After, Incoming, ServerStream, WriteError};
@@ -18,14 +18,15 @@ use http::{Request, Response};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::connections::{Activity, Phase};
+use super::connections::{Activity, ConnectionTable, Phase};
 use super::load_shed::SchedulerLag;
 use super::malformed;
 use super::proxy_protocol::{self, ProxyHeader};
 use super::request_body::ClientBody;
-use crate::access_log::{AccessLog, LogFilter, LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
+use crate::access_log::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
+use crate::worker_context::WorkerContext;
 
 /// How long a connection without a request stays open during shutdown: a request may be on its way. On a new connection
 /// one certainly is.
@@ -46,13 +47,39 @@ pub(crate) struct Accepted {
 
 /// What all connections of one worker share.
 pub(crate) struct ConnectionContext {
-    snapshot: Arc<Snapshot>,
-    clock: Clock,
+    context: WorkerContext,
+    connections: ConnectionTable,
+    /// What requests are served with that begin now.
+    current: RefCell<Rc<WorkerSnapshot>>,
+    lag: SchedulerLag,
+    /// The shutdown timeout has elapsed.
+    is_over: Rc<Cell<bool>>,
+}
+
+/// A snapshot, and what the worker has for it. A request keeps it to its end.
+pub(crate) struct WorkerSnapshot {
+    pub(crate) snapshot: Arc<Snapshot>,
     upstreams: Upstreams,
     log: Rc<WorkerLog>,
-    lag: SchedulerLag,
-    /// The gateway shuts down: every response closes its connection.
-    is_ending: Arc<AtomicBool>,
+}
+
+impl WorkerSnapshot {
+    /// The current snapshot for this worker. It takes over what `previous` has for the same upstreams.
+    fn new(
+        context: &WorkerContext,
+        connections: &ConnectionTable,
+        is_over: &Rc<Cell<bool>>,
+        previous: Option<&Self>,
+    ) -> Self {
+        let WorkerContext { snapshots, clock, log, descriptors, .. } = context;
+        let snapshot = snapshots.current();
+        let previous = previous.map(|previous| &previous.upstreams);
+        let upstreams = Upstreams::new(&snapshot, previous, descriptors, connections, *clock);
+        let (filters, engine) = (snapshot.filters, Arc::clone(&snapshot.engine));
+        let (log, is_over) = (log.clone(), Rc::clone(is_over));
+        let log = Rc::new(WorkerLog { log, filters, engine, clock: *clock, is_over });
+        Self { snapshot, upstreams, log }
+    }
 }
 
 /// What the requests of one connection share.
@@ -67,27 +94,37 @@ struct ConnectionInfo<'c> {
 }
 
 impl ConnectionContext {
-    pub(crate) fn new(
-        snapshot: Arc<Snapshot>,
-        clock: Clock,
-        upstreams: Upstreams,
-        log: AccessLog,
-        is_ending: Arc<AtomicBool>,
-    ) -> Rc<Self> {
-        let lag = SchedulerLag::new(snapshot.limits.max_queue_delay);
-        let (filter, engine) = (snapshot.log_filter, Arc::clone(&snapshot.engine));
-        let log = Rc::new(WorkerLog { log, filter, engine, clock, is_over: Cell::new(false) });
-        Rc::new(Self { snapshot, clock, upstreams, log, lag, is_ending })
+    pub(crate) fn new(context: WorkerContext, connections: ConnectionTable) -> Rc<Self> {
+        let is_over = Rc::default();
+        let first = WorkerSnapshot::new(&context, &connections, &is_over, None);
+        let current = RefCell::new(Rc::new(first));
+        Rc::new(Self { context, connections, current, lag: SchedulerLag::new(), is_over })
+    }
+
+    /// What a request is served with that begins now.
+    pub(crate) fn current(&self) -> Rc<WorkerSnapshot> {
+        let current = Rc::clone(&self.current.borrow());
+        if current.snapshot.generation >= self.context.snapshots.generation() {
+            return current;
+        }
+        let next = WorkerSnapshot::new(&self.context, &self.connections, &self.is_over, Some(&current));
+        let next = Rc::new(next);
+        *self.current.borrow_mut() = Rc::clone(&next);
+        next
+    }
+
+    fn is_ending(&self) -> bool {
+        self.context.is_ending.load(Ordering::Relaxed)
     }
 
     /// The shutdown timeout has elapsed: what is still in progress is ended by the gateway.
     pub(crate) fn give_up(&self) {
-        self.log.is_over.set(true);
+        self.is_over.set(true);
     }
 
     /// Closes up to `count` idle connections to upstreams. Returns how many were closed.
     pub(crate) fn close_idle_upstreams(&self, count: usize) -> usize {
-        self.upstreams.close_idle(count)
+        self.current().upstreams.close_idle(count)
     }
 
     /// Serves a connection to its end. During shutdown, requests in progress and requests that are on their way are
@@ -98,9 +135,12 @@ impl ConnectionContext {
         let _ = socket.set_nodelay(true);
         let mut address = peer.ip().to_canonical();
         let mut first = Vec::new();
-        let Snapshot { limits, trusted_proxies, .. } = &*self.snapshot;
+        // What was in force when the connection was accepted.
+        let at_accept = self.current();
+        let Snapshot { limits, trusted_proxies, .. } = &*at_accept.snapshot;
+        let limits = limits.connection;
         if trusted_proxies.proxy_protocol && trusted_proxies.contains(address) {
-            let header = proxy_protocol::read(&mut socket, limits.connection.head_timeout);
+            let header = proxy_protocol::read(&mut socket, limits.head_timeout);
             let ProxyHeader { client, rest } = match Box::pin(header).await {
                 Ok(header) => header,
                 Err(error) => {
@@ -110,16 +150,19 @@ impl ConnectionContext {
             };
             (address, first) = (client.unwrap_or(address), rest);
         }
-        let stream = &ServerStream::new(socket, &first, limits.connection);
-        drop(first);
+        let stream = &ServerStream::new(socket, &first, limits);
+        drop((first, at_accept));
         let (peer, cache) = (&Peer::new(address), &ConnectionCache::default());
         let (listener, activity) = (listener.as_deref(), &activity);
         let info = ConnectionInfo { stream, peer, activity, cache, listener, overloaded };
         while self.request_comes(stream, activity).await {
             activity.phase.set(Phase::Head);
-            let (request, rejection) = match stream.next().await {
+            let incoming = stream.next().await;
+            let current = self.current();
+            let (request, rejection) = match incoming {
                 Incoming::Request(request) => {
-                    (request.map(|body| ClientBody::new(body, limits.min_body_rate)), None)
+                    let min_rate = current.snapshot.limits.min_body_rate;
+                    (request.map(|body| ClientBody::new(body, min_rate)), None)
                 }
                 Incoming::Bad(bad) => {
                     let (request, rejection) = malformed::from_bad(*bad);
@@ -129,7 +172,7 @@ impl ConnectionContext {
             };
             activity.phase.set(Phase::Message);
             // Boxed: an idle connection has room for it otherwise.
-            let response = Box::pin(self.respond(request, rejection, info));
+            let response = Box::pin(self.respond(current, request, rejection, info));
             if !response.await {
                 return;
             }
@@ -143,7 +186,7 @@ impl ConnectionContext {
             if let Poll::Ready(comes) = stream.poll_first_byte(cx) {
                 return Poll::Ready(Some(comes));
             }
-            if self.is_ending.load(Ordering::Relaxed) {
+            if self.is_ending() {
                 return Poll::Ready(None);
             }
             let waker = activity.waker.take().filter(|waker| waker.will_wake(cx.waker()));
@@ -154,7 +197,7 @@ impl ConnectionContext {
             Some(comes) => comes,
             None => {
                 let grace = if activity.is_used.get() { LAST_REQUEST } else { FIRST_REQUEST };
-                let grace = grace.min(self.snapshot.limits.shutdown_timeout / 2);
+                let grace = grace.min(self.current().snapshot.limits.shutdown_timeout / 2);
                 let comes = poll_fn(|cx| stream.poll_first_byte(cx));
                 // Boxed: rare, and every connection has room for it otherwise.
                 Box::pin(timeout(grace, comes)).await.unwrap_or_else(|_| stream.has_arrived())
@@ -165,13 +208,14 @@ impl ConnectionContext {
     /// Serves one request and writes its response. Returns whether another request may follow.
     async fn respond(
         &self,
+        current: Rc<WorkerSnapshot>,
         request: Request<ClientBody>,
         rejection: Option<MalformedRequest>,
         info: ConnectionInfo<'_>,
     ) -> bool {
         let stream = info.stream;
         // Pinned where they are made: futures are copied otherwise.
-        let response = pin!(self.serve_request(request, rejection, info)).await;
+        let response = pin!(self.serve_request(current, request, rejection, info)).await;
         match pin!(stream.write(response)).await {
             Ok(After::Request) => true,
             Ok(After::Closed | After::Tunnel) => false,
@@ -190,30 +234,31 @@ impl ConnectionContext {
     /// result alone.
     fn serve_request<'c>(
         &'c self,
+        current: Rc<WorkerSnapshot>,
         request: Request<ClientBody>,
         malformed: Option<MalformedRequest>,
         connection: ConnectionInfo<'c>,
     ) -> impl Future<Output = Response<LoggedBody<ProxyBody>>> + use<'c> {
         let ConnectionInfo { stream, peer, activity, cache, listener, overloaded } = connection;
-        let Snapshot { engine, trusted_proxies, .. } = &*self.snapshot;
+        let Snapshot { trusted_proxies, limits, .. } = &*current.snapshot;
         cache.prepare();
         let client = trusted_proxies.client(peer.address(), request.headers());
         let is_trusted_proxy = trusted_proxies.contains(peer.address());
         let proxied = (peer.address() != client).then(|| Peer::new(client));
-        let now = self.clock.now();
+        let now = self.context.clock.now();
         activity.last_used.set(now.monotonic);
         activity.is_used.set(true);
         let lag = self.lag.at(now.monotonic);
         let rejection = match malformed {
             Some(malformed) => Some(malformed),
             None if overloaded => Some(malformed::overloaded(&request, "connection limit reached")),
-            None if self.lag.must_shed(now.monotonic) => {
+            None if self.lag.must_shed(now.monotonic, limits.max_queue_delay) => {
                 Some(malformed::overloaded(&request, "gateway overloaded: request queued for too long"))
             }
             None => None,
         };
         let rejection = rejection.map(Box::new);
-        let summary = (self.log.filter != LogFilter::None).then(|| {
+        let summary = current.log.filters.take_any().then(|| {
             let target = match &rejection {
                 None => LoggedTarget::Parsed(request.method().clone(), request.uri().clone()),
                 Some(rejection) => LoggedTarget::Rejected(rejection.path.clone()),
@@ -225,11 +270,13 @@ impl ConnectionContext {
             let connection_cache = Some(cache);
             let info =
                 RequestInfo { now, peer, is_trusted_proxy, connection_cache, listener, rejection, lag };
-            let (response, record) = pin!(proxy::serve(engine, &self.upstreams, request, info, stream)).await;
-            if overloaded || self.is_ending.load(Ordering::Relaxed) {
+            let WorkerSnapshot { snapshot, upstreams, log } = &*current;
+            let served = proxy::serve(&snapshot.engine, upstreams, request, info, stream);
+            let (response, record) = pin!(served).await;
+            if overloaded || self.is_ending() {
                 stream.close();
             }
-            self.log.watch(summary, record, response)
+            log.watch(summary, record, response)
         }
     }
 }

@@ -24,8 +24,6 @@ const HOLD_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct SchedulerLag {
     state: Rc<LagState>,
-    /// How long a request may have been queued during an overload.
-    max_queue_delay: Duration,
 }
 
 /// Times are those of the gateway's clock.
@@ -42,8 +40,8 @@ struct LagState {
 }
 
 impl SchedulerLag {
-    pub(crate) fn new(max_queue_delay: Duration) -> Self {
-        Self { state: Rc::default(), max_queue_delay }
+    pub(crate) fn new() -> Self {
+        Self { state: Rc::default() }
     }
 
     /// The last sample. Starts another one if it is due. To be called in a task of the worker.
@@ -58,11 +56,12 @@ impl SchedulerLag {
         last.get()
     }
 
-    /// Whether a request that is served now must be rejected because of overload.
-    pub(crate) fn must_shed(&self, now: Duration) -> bool {
+    /// Whether a request that is served now must be rejected because of overload. During one it may have been queued for
+    /// `max_queue_delay`.
+    pub(crate) fn must_shed(&self, now: Duration, max_queue_delay: Duration) -> bool {
         let LagState { sampling_since, overloaded_until, .. } = &*self.state;
         let queued_for = sampling_since.get().map_or(Duration::ZERO, |since| now.saturating_sub(since));
-        let must_shed = now < overloaded_until.get() && queued_for > self.max_queue_delay;
+        let must_shed = now < overloaded_until.get() && queued_for > max_queue_delay;
         if must_shed {
             overloaded_until.set(now + HOLD_TIME);
         }
@@ -98,14 +97,14 @@ mod tests {
 
     /// Whether a request that was queued for a time is rejected after these samples, all in milliseconds.
     fn sheds_after(samples: &[u64], queued_for: u64) -> bool {
-        let lag = SchedulerLag::new(MAX_QUEUE_DELAY);
+        let lag = SchedulerLag::new();
         let mut now = Duration::ZERO;
         for millis in samples {
             lag.state.sample(now, Duration::from_millis(*millis));
             now += Duration::from_millis(*millis);
         }
         lag.state.sampling_since.set(Some(now));
-        lag.must_shed(now + Duration::from_millis(queued_for))
+        lag.must_shed(now + Duration::from_millis(queued_for), MAX_QUEUE_DELAY)
     }
 
     #[test]
@@ -130,13 +129,13 @@ mod tests {
 
     #[test]
     fn overload_ends_a_second_after_the_last_rejection() {
-        let lag = SchedulerLag::new(MAX_QUEUE_DELAY);
+        let lag = SchedulerLag::new();
         for (since, took) in [(0, 30), (30, 30), (60, 1)] {
             lag.state.sample(Duration::from_millis(since), Duration::from_millis(took));
         }
         let at = |millis| {
             lag.state.sampling_since.set(Some(Duration::from_millis(millis)));
-            lag.must_shed(Duration::from_millis(millis) + 2 * MAX_QUEUE_DELAY)
+            lag.must_shed(Duration::from_millis(millis) + 2 * MAX_QUEUE_DELAY, MAX_QUEUE_DELAY)
         };
         assert!(at(200));
         assert!(at(1100));

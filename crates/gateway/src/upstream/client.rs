@@ -40,6 +40,8 @@ pub(crate) struct UpstreamClient {
     host: HeaderValue,
     /// In monitor mode responses are passed on as they are, failures included.
     is_monitor_mode: bool,
+    /// The path of the API, under which references to the upstream are rewritten.
+    mount: String,
     /// Finds references to the upstream in its responses.
     origin: UpstreamOrigin,
     pool: Pool,
@@ -64,7 +66,15 @@ impl UpstreamClient {
             upstream,
             host,
             is_monitor_mode: settings.monitor,
+            mount: settings.mount.path.clone(),
         }
+    }
+
+    /// Whether a client of this upstream would be the same.
+    pub(crate) fn is_for(&self, upstream: &Upstream, settings: &ApiSettings) -> bool {
+        self.upstream == *upstream
+            && self.is_monitor_mode == settings.monitor
+            && self.mount == settings.mount.path
     }
 
     /// Closes up to `count` idle connections. Returns how many were closed.

@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use demur_admission::{Command, Reply};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::socket::{SocketFile, peer_uid};
 use crate::OpenError;
@@ -61,7 +63,17 @@ impl ControlClient {
 
     /// Sends a command and returns its reply.
     pub fn execute(&mut self, command: &Command) -> Result<Reply, ControlError> {
-        let mut text = serde_json::to_vec(command).map_err(ControlError::Unreadable)?;
+        self.exchange(command)
+    }
+
+    /// Sends a request to the process that owns the database, an object with the member `process`, and returns its reply.
+    /// The store does not know what it means.
+    pub fn request(&mut self, request: &serde_json::Value) -> Result<serde_json::Value, ControlError> {
+        self.exchange(request)
+    }
+
+    fn exchange<T: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<T, ControlError> {
+        let mut text = serde_json::to_vec(request).map_err(ControlError::Unreadable)?;
         text.push(b'\n');
         self.stream.get_mut().write_all(&text).map_err(ControlError::Broken)?;
         let mut line = String::new();

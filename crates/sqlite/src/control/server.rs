@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use demur_admission::{Command, CommandFault, Reply};
+use demur_admission::{Command, CommandFault};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::request::{ControlReply, ControlRequest};
 use super::sessions::{SessionSlot, SessionTable};
 use super::socket::{SocketFile, SocketFileId, peer_uid};
 use crate::OpenError;
@@ -38,12 +39,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the listener checks whether the socket is still at its path.
 const CHECK_INTERVAL: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Executes a command; returns `None` when the store has been closed.
+/// Executes a request; returns `None` when the store has been closed.
 #[derive(Clone)]
-pub(crate) struct Executor(Arc<dyn Fn(Command) -> Option<Reply> + Send + Sync>);
+pub(crate) struct Executor(Arc<dyn Fn(ControlRequest) -> Option<ControlReply> + Send + Sync>);
 
 impl Executor {
-    pub(crate) fn new(execute: impl Fn(Command) -> Option<Reply> + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        execute: impl Fn(ControlRequest) -> Option<ControlReply> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(execute))
     }
 }
@@ -234,7 +237,7 @@ impl ControlSession {
             let Some(command) = read_command(&mut lines)? else { return Ok(()) };
             let reply = self.slot.while_busy(|| match command {
                 Ok(command) => self.execute(command),
-                Err(cause) => Some(Reply::Rejected { fault: CommandFault::Unreadable { cause } }),
+                Err(cause) => Some(ControlReply::rejected(CommandFault::Unreadable { cause })),
             });
             let Some(reply) = reply else { return Ok(()) };
             let mut text = serde_json::to_vec(&reply)?;
@@ -245,19 +248,22 @@ impl ControlSession {
         }
     }
 
-    fn execute(&self, command: Command) -> Option<Reply> {
-        let _permit = match &command {
-            Command::Verify | Command::Backup { .. } | Command::Statement { .. } | Command::Refund { .. } => {
+    fn execute(&self, request: ControlRequest) -> Option<ControlReply> {
+        let _permit = match &request {
+            ControlRequest::Process(_)
+            | ControlRequest::Command(
+                Command::Verify | Command::Backup { .. } | Command::Statement { .. } | Command::Refund { .. },
+            ) => {
                 let Some(permit) = CountGuard::acquire(&self.long_commands, MAX_LONG_COMMANDS) else {
                     let cause =
                         format!("{MAX_LONG_COMMANDS} long commands are already running; try again later");
-                    return Some(Reply::Rejected { fault: CommandFault::Store { cause } });
+                    return Some(ControlReply::rejected(CommandFault::Store { cause }));
                 };
                 Some(permit)
             }
             _ => None,
         };
-        (self.executor.0)(command)
+        (self.executor.0)(request)
     }
 }
 
@@ -308,13 +314,13 @@ impl Write for DeadlineStream<'_> {
     }
 }
 
-/// Reads the next command, or why it is invalid; `None` at the end of the connection.
-fn read_command(lines: &mut impl BufRead) -> io::Result<Option<Result<Command, String>>> {
+/// Reads the next request, or why it is invalid; `None` at the end of the connection.
+fn read_command(lines: &mut impl BufRead) -> io::Result<Option<Result<ControlRequest, String>>> {
     let mut line = Vec::new();
     let limit = MAX_COMMAND as u64 + 1;
     lines.by_ref().take(limit).read_until(b'\n', &mut line)?;
     if line.last() == Some(&b'\n') {
-        return Ok(Some(serde_json::from_slice(&line).map_err(|error| error.to_string())));
+        return Ok(Some(ControlRequest::parse(&line).map_err(|error| error.to_string())));
     }
     if line.len() <= MAX_COMMAND {
         return Ok(None);

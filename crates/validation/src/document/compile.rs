@@ -8,6 +8,7 @@ use super::bodies::RawMediaType;
 use super::operation::Operation;
 use super::operations::RawOperation;
 use super::parameters::RawParameter;
+use crate::acceptor::Acceptor;
 use crate::media_type::MediaKind;
 use crate::request::{Aliases, BodyRule, MediaTypeRule, ParameterRule, ResponseRule, Style};
 use crate::schema::{Schema, SchemaLocations, Schemas, Types, ValueShape};
@@ -40,7 +41,10 @@ pub(super) fn compile_responses(
     let mut compiler = schemas.map(|schemas| schemas.compiler(diagnostics));
     let mut compile = |pointer: &str, kind: MediaKind| {
         let compiler = compiler.as_mut().filter(|_| kind == MediaKind::Json);
-        (compiler.and_then(|compiler| compiler.schema(pointer)), ValueShape::default())
+        CompiledSchema {
+            schema: compiler.and_then(|compiler| compiler.schema(pointer)),
+            ..Default::default()
+        }
     };
     let mut all = Vec::with_capacity(operations.len());
     for operation in operations {
@@ -97,7 +101,7 @@ pub(super) fn compile_operations(
         }
         parameters.sort_by_key(|parameter| parameter.location);
         let body = operation.body.map(|body| {
-            let media_types = media_types(body.media_types, |pointer, kind| {
+            let mut media_types = media_types(body.media_types, |pointer, kind| {
                 let is_text = matches!(kind, MediaKind::Form | MediaKind::Multipart | MediaKind::Text);
                 let shape = if is_text { schemas.shape(pointer) } else { ValueShape::default() };
                 let is_form = kind != MediaKind::Text;
@@ -109,10 +113,18 @@ pub(super) fn compile_operations(
                     unsupported += 1;
                     let what = if is_form { "a form is an object" } else { "a text is no object or list" };
                     compiler.unread(pointer, format!("{what}: bodies are not checked against this schema"));
-                    return (None, ValueShape::default());
+                    return CompiledSchema::default();
                 }
-                (compiler.schema(pointer), shape)
+                let schema = compiler.schema(pointer);
+                let is_checked = kind == MediaKind::Json && schema.is_some();
+                let acceptor = is_checked.then(|| compiler.acceptor(pointer)).flatten();
+                CompiledSchema { schema, shape, acceptor }
             });
+            for media_type in &mut media_types {
+                if media_type.kind == MediaKind::Json && media_type.schema.is_none() {
+                    media_type.acceptor = Some(Acceptor::of_anything());
+                }
+            }
             Arc::new(BodyRule { required: body.required, media_types })
         });
         let RawOperation { id, method, path, pointer, security, .. } = operation;
@@ -135,17 +147,25 @@ pub(super) fn compile_operations(
     operations
 }
 
+/// What the schema of a media type is compiled into.
+#[derive(Default)]
+struct CompiledSchema {
+    schema: Option<Arc<Schema>>,
+    shape: ValueShape,
+    acceptor: Option<Acceptor>,
+}
+
 fn media_types(
     declared: Vec<RawMediaType>,
-    mut schema: impl FnMut(&str, MediaKind) -> (Option<Arc<Schema>>, ValueShape),
+    mut schema: impl FnMut(&str, MediaKind) -> CompiledSchema,
 ) -> Vec<MediaTypeRule> {
     let rule = |media_type: RawMediaType| {
         let compiled = media_type.schema.map(|pointer| schema(&pointer, media_type.kind));
-        let (schema, shape) = compiled.unwrap_or_default();
+        let CompiledSchema { schema, shape, acceptor } = compiled.unwrap_or_default();
         let RawMediaType { range, kind, encodings, .. } = media_type;
         let names = Aliases::of(shape.members.iter().map(|(name, of)| (name.as_str(), of.is_nested())));
         let alternatives = shape.alternatives();
-        MediaTypeRule { range, kind, schema, shape, alternatives, names, encodings }
+        MediaTypeRule { range, kind, schema, shape, alternatives, names, encodings, acceptor }
     };
     declared.into_iter().map(rule).collect()
 }

@@ -257,6 +257,13 @@ impl ApiDocument {
         request::possible_violations(&self.options, &operation.parameters, has_query_names, body)
     }
 
+    /// Whether a JSON body is valid, without reading it into a value as [`ApiDocument::check_body`] does. It accepts nothing
+    /// that `check_body` rejects; `false` says nothing.
+    pub fn accepts_body(&self, operation: &Operation, content_type: Option<&str>, bytes: &[u8]) -> bool {
+        let rule = operation.body.as_deref();
+        rule.is_some_and(|rule| request::accepts_body(&self.options, rule, content_type, bytes))
+    }
+
     /// Checks the body of a request against what the operation declares.
     ///
     /// A body that the operation does not declare is not checked. A required body that is missing is

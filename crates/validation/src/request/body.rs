@@ -18,6 +18,7 @@ use super::text::scalar;
 use super::violations::{Subject, Violations};
 use super::{excerpt, form, multipart};
 use crate::DocumentOptions;
+use crate::acceptor::Acceptor;
 use crate::media_type::{MediaKind, essence};
 use crate::schema::{Schema, ValueShape};
 use crate::tree::join;
@@ -42,6 +43,20 @@ pub(crate) struct MediaTypeRule {
     /// The names of a form, to detect names that servers read as one of these.
     pub(crate) names: Aliases,
     pub(crate) encodings: Vec<PartEncoding>,
+    /// Accepts valid JSON without a tree.
+    pub(crate) acceptor: Option<Acceptor>,
+}
+
+/// Whether a JSON body is valid, without a tree of its values. `false` says nothing.
+pub(crate) fn accepts_body(
+    options: &DocumentOptions,
+    rule: &BodyRule,
+    content_type: Option<&str>,
+    bytes: &[u8],
+) -> bool {
+    let media_type = rule.media_type(content_type).ok().flatten();
+    let acceptor = media_type.and_then(|media_type| media_type.acceptor.as_ref());
+    acceptor.is_some_and(|acceptor| acceptor.accepts(bytes, options.max_depth))
 }
 
 pub(crate) fn check_body(

@@ -29,6 +29,11 @@ pub(super) fn read(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
     }
 }
 
+/// The value of a body, or of a part of one that is known to be JSON.
+pub(crate) fn read_value(bytes: &[u8], max_depth: usize) -> Option<Value> {
+    read(bytes, max_depth).ok()
+}
+
 /// The kind and position of an error. Its text is omitted, since it could quote the body.
 fn cause(error: &serde_json::Error) -> String {
     let kind = match error.classify() {

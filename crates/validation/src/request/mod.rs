@@ -25,7 +25,8 @@ mod violations;
 
 pub(crate) use accept::accepts;
 pub(crate) use aliases::Aliases;
-pub(crate) use body::{BodyRule, MediaTypeRule, check_body};
+pub(crate) use body::{BodyRule, MediaTypeRule, accepts_body, check_body};
+pub(crate) use json::read_value as read_json;
 pub(crate) use parameters::{ParameterContext, ParameterRule, check_parameters};
 pub use possible::PossibleViolation;
 pub(crate) use possible::possible_violations;

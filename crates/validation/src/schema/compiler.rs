@@ -17,6 +17,7 @@ use super::rewrite::SchemaSide;
 use super::shape::ValueShape;
 use super::uri::{file_name, fragment};
 use super::walk::SchemaWalk;
+use crate::acceptor::{Acceptor, AcceptorCompiler};
 use crate::tree::Files;
 use crate::{DocumentOptions, Formats, Unsupported};
 
@@ -145,6 +146,16 @@ impl SchemaCompiler<'_> {
         let schema = self.compile(pointer).map(Arc::new);
         self.done.insert(pointer.to_owned(), schema.clone());
         schema
+    }
+
+    /// The acceptor for bodies with the schema at `pointer`. `None` if they must be read into trees in any case.
+    pub(crate) fn acceptor(&mut self, pointer: &str) -> Option<Acceptor> {
+        // References are resolved at validation time.
+        if self.schemas.files.is_dynamic() {
+            return None;
+        }
+        let (document, formats) = (self.schemas.document(), self.schemas.options.formats);
+        AcceptorCompiler::compile(&document, pointer, formats, &mut |pointer| self.schema(pointer))
     }
 
     fn compile(&mut self, pointer: &str) -> Option<Schema> {

@@ -30,6 +30,7 @@ pub(crate) use compiler::{SchemaLocations, Schemas};
 pub(crate) use declared::Declared;
 pub(crate) use dialect::Dialect;
 pub(crate) use inferred_types::ValueStep;
+pub(crate) use options::scalar_validator;
 pub(crate) use pattern::original as original_pattern;
 pub(crate) use shape::{Types, ValueShape};
 

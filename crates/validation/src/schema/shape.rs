@@ -47,7 +47,7 @@ impl Types {
         self.0 |= other.0;
     }
 
-    pub(super) fn from_name(name: &str) -> Types {
+    pub(crate) fn from_name(name: &str) -> Types {
         match name {
             "string" => Types::STRING,
             "integer" => Types::INTEGER,
