@@ -13,6 +13,7 @@ mod listener;
 mod proxy;
 mod reload;
 mod snapshot;
+mod tls;
 mod trusted_proxies;
 mod upstream;
 mod worker;
@@ -21,7 +22,7 @@ mod worker_context;
 pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{
     ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
-    ReloadSettings, StoreUrl, Upstream, UpstreamUrlError,
+    ReloadSettings, StoreUrl,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;
@@ -30,7 +31,11 @@ pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
 pub use reload::{GatewayHandle, ReloadError};
+pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
+pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};
+pub use tls::server::ListenerTls;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
+pub use upstream::settings::{Endpoint, EndpointAddress, HostHeader, Upstream, UpstreamUrlError};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

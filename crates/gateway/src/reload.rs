@@ -15,10 +15,12 @@ use demur_contract::Contract;
 use demur_engine::{Api, Engine, PageLookup};
 
 use crate::access_log::{JournalFilter, LogFilters, LogReopener, LogSettings, LogTarget};
-use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl, Upstream};
+use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl};
 use crate::limits::ListenerLimits;
 use crate::snapshot::{Snapshot, SnapshotCell};
+use crate::tls::watch::Certificates;
 use crate::trusted_proxies::TrustedProxies;
+use crate::upstream::settings::Upstream;
 
 /// Reloads the configuration of a running gateway. Clones are handles of the same gateway.
 #[derive(Clone)]
@@ -84,6 +86,7 @@ impl GatewayHandle {
         let generation = next.generation;
         // Keys are looked up again with the first request under new plans, which needs them.
         plans.replace(of_plans);
+        Certificates::of(&started_with.listeners).reload();
         snapshots.replace(next);
         Ok(generation)
     }

@@ -38,7 +38,8 @@ pub(crate) fn render(
         "\nEvery documented error: sh {folder}/errors.sh\n\
          Those that need a broken store (this breaks the demo): sh {folder}/errors.sh store\n\n\
          Files and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\n\
-         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\nPress Ctrl-C to stop."
+         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\n\
+         Console: {program} console -c {folder}/demur.yaml\nPress Ctrl-C to stop."
     );
     page
 }
