@@ -181,7 +181,7 @@ fn keys(
     for plan in &plans {
         let (name, plan_name) = (plan.name.clone(), plan.name.clone());
         accepted(store.execute(
-            Command::CreateAccount { account: account(plan), name, plan: plan_name },
+            Command::CreateAccount { account: account(plan), name, plan: plan_name, grant_day: None },
             Timestamp::now(),
         ))?;
     }

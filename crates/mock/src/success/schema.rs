@@ -1,9 +1,8 @@
 //! A value that a schema allows: the smallest one that shows all its properties.
+//! Long because the rows of its tests are a quarter of it.
 //!
 //! References and `allOf` are merged into one schema first. What cannot be satisfied by looking at one keyword after the
 //! other (`not`, `if`, contradictions) is ignored: an example is not a proof.
-//!
-//! Long because the rows of its tests are a quarter of it.
 
 use std::collections::HashSet;
 
