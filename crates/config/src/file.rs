@@ -13,8 +13,18 @@ use crate::plan::read_plan;
 use crate::reader::ConfigReader;
 
 /// Keys that only a gateway reads.
-pub(crate) const GATEWAY_KEYS: [&str; 9] =
-    ["listen", "store", "workers", "limits", "cache", "trusted_proxies", "access_log", "docs", "reload"];
+pub(crate) const GATEWAY_KEYS: [&str; 10] = [
+    "operations_listener",
+    "listen",
+    "store",
+    "workers",
+    "limits",
+    "cache",
+    "trusted_proxies",
+    "access_log",
+    "docs",
+    "reload",
+];
 
 /// Reads a file with `read`, which sees version 2 of it.
 pub(crate) fn load<T>(

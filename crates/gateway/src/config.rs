@@ -18,6 +18,7 @@ use demur_engine::{Api, PageLookup};
 
 use crate::access_log::LogSettings;
 use crate::limits::ListenerLimits;
+use crate::probes::StoreProbe;
 use crate::trusted_proxies::TrustedProxies;
 
 /// The configuration of a gateway.
@@ -50,6 +51,10 @@ pub struct Config {
     /// When the configuration is reloaded without a signal or a command. The gateway itself watches no file: the program
     /// that embeds it does.
     pub reload: ReloadSettings,
+    /// The address of the operations listener, which serves health and metrics. Without it nothing is counted.
+    pub operations_listener: Option<SocketAddr>,
+    /// The state of the store, for the operations listener.
+    pub store_probe: StoreProbe,
 }
 
 /// When the configuration is reloaded without a signal or a command.
@@ -153,6 +158,8 @@ impl Config {
             docs: None,
             pages: Pages::default(),
             reload: ReloadSettings::default(),
+            operations_listener: None,
+            store_probe: StoreProbe::default(),
         }
     }
 }

@@ -24,6 +24,7 @@ use super::malformed;
 use super::proxy_protocol::{self, ProxyHeader};
 use super::request_body::ClientBody;
 use crate::access_log::{LogFilter, LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
+use crate::metrics::WorkerMetrics;
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
 use crate::worker_context::WorkerContext;
@@ -52,6 +53,8 @@ pub(crate) struct ConnectionContext {
     /// What requests are served with that begin now.
     current: RefCell<Rc<WorkerSnapshot>>,
     lag: SchedulerLag,
+    /// `None` without an operations listener.
+    metrics: Option<WorkerMetrics>,
     /// The shutdown timeout has elapsed.
     is_over: Rc<Cell<bool>>,
 }
@@ -68,6 +71,7 @@ impl WorkerSnapshot {
     fn new(
         context: &WorkerContext,
         connections: &ConnectionTable,
+        metrics: Option<&WorkerMetrics>,
         is_over: &Rc<Cell<bool>>,
         previous: Option<&Self>,
     ) -> Self {
@@ -76,8 +80,9 @@ impl WorkerSnapshot {
         let previous = previous.map(|previous| &previous.upstreams);
         let upstreams = Upstreams::new(&snapshot, previous, descriptors, connections, *clock);
         let (filter, engine) = (snapshot.log_filter, Arc::clone(&snapshot.engine));
+        let metrics = metrics.map(|metrics| metrics.of_snapshot(&engine));
         let (log, is_over) = (log.clone(), Rc::clone(is_over));
-        let log = Rc::new(WorkerLog { log, filter, engine, clock: *clock, is_over });
+        let log = Rc::new(WorkerLog { log, filter, engine, clock: *clock, is_over, metrics });
         Self { snapshot, upstreams, log }
     }
 }
@@ -94,11 +99,15 @@ struct ConnectionInfo<'c> {
 }
 
 impl ConnectionContext {
-    pub(crate) fn new(context: WorkerContext, connections: ConnectionTable) -> Rc<Self> {
+    pub(crate) fn new(
+        context: WorkerContext,
+        connections: ConnectionTable,
+        metrics: Option<WorkerMetrics>,
+    ) -> Rc<Self> {
         let is_over = Rc::default();
-        let first = WorkerSnapshot::new(&context, &connections, &is_over, None);
+        let first = WorkerSnapshot::new(&context, &connections, metrics.as_ref(), &is_over, None);
         let current = RefCell::new(Rc::new(first));
-        Rc::new(Self { context, connections, current, lag: SchedulerLag::new(), is_over })
+        Rc::new(Self { context, connections, current, lag: SchedulerLag::new(), metrics, is_over })
     }
 
     /// What a request is served with that begins now.
@@ -107,7 +116,8 @@ impl ConnectionContext {
         if current.snapshot.generation >= self.context.snapshots.generation() {
             return current;
         }
-        let next = WorkerSnapshot::new(&self.context, &self.connections, &self.is_over, Some(&current));
+        let (metrics, is_over) = (self.metrics.as_ref(), &self.is_over);
+        let next = WorkerSnapshot::new(&self.context, &self.connections, metrics, is_over, Some(&current));
         let next = Rc::new(next);
         *self.current.borrow_mut() = Rc::clone(&next);
         next
@@ -251,19 +261,28 @@ impl ConnectionContext {
         let lag = self.lag.at(now.monotonic);
         let rejection = match malformed {
             Some(malformed) => Some(malformed),
-            None if overloaded => Some(malformed::overloaded(&request, "connection limit reached")),
+            None if overloaded => {
+                self.metrics.iter().for_each(WorkerMetrics::shed_connection);
+                Some(malformed::overloaded(&request, "connection limit reached"))
+            }
             None if self.lag.must_shed(now.monotonic, limits.max_queue_delay) => {
+                self.metrics.iter().for_each(WorkerMetrics::shed_queued);
                 Some(malformed::overloaded(&request, "gateway overloaded: request queued for too long"))
             }
             None => None,
         };
         let rejection = rejection.map(Box::new);
-        let summary = (current.log.filter != LogFilter::None).then(|| {
+        if let Some(metrics) = &self.metrics {
+            metrics.set_lag(lag);
+        }
+        let is_observed = current.log.filter != LogFilter::None || self.metrics.is_some();
+        let summary = is_observed.then(|| {
             let target = match &rejection {
                 None => LoggedTarget::Parsed(request.method().clone(), request.uri().clone()),
                 Some(rejection) => LoggedTarget::Rejected(rejection.path.clone()),
             };
-            RequestSummary { since: now, client: Some(client), target }
+            let active = self.metrics.as_ref().map(|metrics| metrics.begin(request.method()));
+            RequestSummary { since: now, client: Some(client), target, _active: active }
         });
         async move {
             let peer = Some(proxied.as_ref().unwrap_or(peer));
