@@ -57,18 +57,18 @@ pub(crate) fn response(contract: &Contract, response: &Response, shape: Shape) {
     // A final response with a valid status: 101 would end HTTP on the connection.
     assert!((200..600).contains(&response.status), "no status of a final answer: {response:?}");
     let id = one_fresh_id(contract, response);
-    for (name, _) in response.fields.iter() {
+    for (name, _) in response.headers.iter() {
         assert!(!name.starts_with("demur-"), "a field of the gateway's own reaches a client: {response:?}");
     }
     if response.status >= 400 {
-        refusal(contract, response, &id, shape);
+        rejection(contract, response, &id, shape);
     }
 }
 
 /// The request ID: 16 to 64 visible characters that no response in this process had before.
 fn one_fresh_id(contract: &Contract, response: &Response) -> String {
     static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
-    let ids: Vec<&str> = response.fields.all(&contract.request_id().field).collect();
+    let ids: Vec<&str> = response.headers.all(&contract.request_id().header).collect();
     let [id] = ids.as_slice() else { panic!("{} request ids: {response:?}", ids.len()) };
     assert!((16..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{response:?}");
     let is_fresh = SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert((*id).to_owned());
@@ -76,7 +76,7 @@ fn one_fresh_id(contract: &Contract, response: &Response) -> String {
     (*id).to_owned()
 }
 
-fn refusal(contract: &Contract, response: &Response, id: &str, shape: Shape) {
+fn rejection(contract: &Contract, response: &Response, id: &str, shape: Shape) {
     let status = response.status;
     let about = contract.about();
     let is_documented = about.statuses.iter().any(|(known, _)| *known == status);
@@ -86,21 +86,21 @@ fn refusal(contract: &Contract, response: &Response, id: &str, shape: Shape) {
         contract.name()
     );
     for (name, expected) in [("content-type", contract.content_type()), ("cache-control", "no-store")] {
-        let values: Vec<&str> = response.fields.all(name).collect();
+        let values: Vec<&str> = response.headers.all(name).collect();
         assert_eq!(values, [expected], "{name}: {response:?}");
     }
-    for delay in response.fields.all("retry-after") {
+    for delay in response.headers.all("retry-after") {
         assert!(delay.parse::<u64>().is_ok_and(|seconds| seconds >= 1), "Retry-After: {response:?}");
     }
-    let challenges = response.fields.all("www-authenticate").count();
+    let challenges = response.headers.all("www-authenticate").count();
     assert_eq!(challenges, usize::from(status == 401), "WWW-Authenticate: {response:?}");
-    for (name, value) in response.fields.iter() {
-        tells_nothing(value, &format!("the field {name}"), response);
+    for (name, value) in response.headers.iter() {
+        reveals_nothing(value, &format!("the field {name}"), response);
     }
     if shape == Shape::HeadOnly {
         return;
     }
-    tells_nothing(&response.text(), "the content", response);
+    reveals_nothing(&response.text(), "the content", response);
     let errors = recognised(contract, response);
     // A format that shows the request ID shows the same one.
     if errors.iter().any(|error| contract.shows_request_id(*error)) {
@@ -109,7 +109,7 @@ fn refusal(contract: &Contract, response: &Response, id: &str, shape: Shape) {
 }
 
 fn recognised(contract: &Contract, response: &Response) -> Vec<ErrorId> {
-    match contract.parse(&ResponseView::new(response.status, &response.content)) {
+    match contract.parse(&ResponseView::new(response.status, &response.body)) {
         ParseResult::Exact(read) => {
             assert!(read.unknown_members.is_empty(), "{:?}: {response:?}", read.unknown_members);
             vec![read.problem.error]
@@ -121,7 +121,7 @@ fn recognised(contract: &Contract, response: &Response) -> Vec<ErrorId> {
     }
 }
 
-fn tells_nothing(text: &str, place: &str, response: &Response) {
+fn reveals_nothing(text: &str, place: &str, response: &Response) {
     let text = text.to_ascii_lowercase();
     for foreign in FOREIGN {
         assert!(!text.contains(&foreign.to_ascii_lowercase()), "{place} tells `{foreign}`: {response:?}");
@@ -142,14 +142,14 @@ mod tests {
         let mut head = "HTTP/1.1 500 S\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
                         Retry-After: 5\r\nX-Request-Id: ID\r\n"
             .to_owned();
-        let mut content =
+        let mut body =
             r#"{"error":"Internal server error","errors":["An unexpected error occurred: ID"]}"#.to_owned();
         for (old, new) in changes {
-            assert!(head.contains(old) || content.contains(old), "{old}");
-            (head, content) = (head.replace(old, new), content.replace(old, new));
+            assert!(head.contains(old) || body.contains(old), "{old}");
+            (head, body) = (head.replace(old, new), body.replace(old, new));
         }
-        let (head, content) = (head.replace("ID", &id), content.replace("ID", &id));
-        let message = format!("{head}Content-Length: {}\r\n\r\n{content}", content.len());
+        let (head, body) = (head.replace("ID", &id), body.replace("ID", &id));
+        let message = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         let read = Response::read(message.as_bytes(), "GET").unwrap();
         let contract = contract("trakkr-get-scores");
         catch_unwind(AssertUnwindSafe(|| response(&contract, &read, shape))).is_ok()

@@ -38,7 +38,7 @@ impl Client {
 
     /// Sends a request on a connection of its own and checks the response.
     pub fn send(&self, request: &Request) -> Response {
-        self.try_send(request).unwrap_or_else(|error| panic!("{request:?} has no answer: {error}"))
+        self.try_send(request).unwrap_or_else(|error| panic!("{request:?} has no response: {error}"))
     }
 
     /// Like [`send`](Self::send), for tests that kill the gateway: a missing response is an `Err`.
@@ -70,7 +70,7 @@ pub struct Connection {
 impl Connection {
     /// Sends a request and checks its response.
     pub fn send(&mut self, request: &Request) -> Response {
-        self.try_send(request).unwrap_or_else(|error| panic!("{request:?} has no answer: {error}"))
+        self.try_send(request).unwrap_or_else(|error| panic!("{request:?} has no response: {error}"))
     }
 
     /// Like [`send`](Self::send); a missing response is an `Err`.

@@ -129,7 +129,7 @@ impl Gateway {
     }
 
     /// Waits until a log line contains this text.
-    pub fn tells(&self, text: &str) {
+    pub fn reveals(&self, text: &str) {
         let line = self.process.log().line(|line| line.contains(text));
         assert!(line.is_some(), "{text} was not told: {}", self.log());
     }

@@ -24,7 +24,7 @@ pub struct Case {
     /// The response of the upstream, if not its usual one. It then closes the connection.
     pub upstream: Option<Vec<u8>>,
     /// The responses, in order.
-    pub answers: Vec<Expected>,
+    pub responses: Vec<Expected>,
     /// The requests that reach the upstream, in order.
     pub arrives: Vec<Arrival>,
     /// Headers of the last of them, with their values.
@@ -41,7 +41,7 @@ pub enum Expected {
     /// A response of the upstream with this status.
     Status(u16),
     /// A rejection for this condition.
-    Refused(String),
+    Rejected(String),
 }
 
 /// A request as the upstream sees it.
@@ -52,7 +52,7 @@ pub struct Arrival {
     /// The target.
     pub target: String,
     /// The body.
-    pub content: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// Every case of every file in this folder, with this key.
@@ -87,15 +87,15 @@ fn case(node: &Node, key: &str) -> Case {
         let items = node.get(name).and_then(Node::as_seq).unwrap_or_default();
         items.iter().filter_map(Node::scalar_text).collect()
     };
-    let answers: Vec<Expected> = texts("answers").iter().map(|text| expected(text)).collect();
-    let reached = |answer: &&Expected| match answer {
+    let responses: Vec<Expected> = texts("answers").iter().map(|text| expected(text)).collect();
+    let reached = |response: &&Expected| match response {
         Expected::Admitted | Expected::Status(_) => true,
-        Expected::Refused(condition) => condition.starts_with("upstream."),
+        Expected::Rejected(condition) => condition.starts_with("upstream."),
     };
     let arrives = match node.get("arrives") {
         Some(_) => texts("arrives").iter().map(|text| arrival(text, key)).collect(),
         // The default of most cases.
-        None => answers.iter().filter(reached).map(|_| arrival("GET /open", key)).collect(),
+        None => responses.iter().filter(reached).map(|_| arrival("GET /open", key)).collect(),
     };
     let carries = node.get("carries").and_then(Node::as_map).unwrap_or_default();
     let carries =
@@ -105,7 +105,7 @@ fn case(node: &Node, key: &str) -> Case {
         ends: text("then").as_deref() == Some("ends"),
         upstream: text("upstream").map(|text| bytes(&text, key)),
         rfc: text("rfc").expect("a case has a rule"),
-        answers,
+        responses,
         arrives,
         carries: carries.collect(),
         lacks: texts("lacks"),
@@ -117,7 +117,7 @@ fn expected(text: &str) -> Expected {
     match text.split_once(' ') {
         Some(("status", status)) => Expected::Status(status.parse().expect("a status")),
         _ if text == "admitted" => Expected::Admitted,
-        _ => Expected::Refused(text.to_owned()),
+        _ => Expected::Rejected(text.to_owned()),
     }
 }
 
@@ -126,7 +126,7 @@ fn arrival(text: &str, key: &str) -> Arrival {
     let mut part = || parts.next().unwrap_or_default();
     let (method, target) = (part().to_owned(), bytes(part(), key));
     let target = String::from_utf8(target).expect("a target is ASCII");
-    Arrival { method, target, content: bytes(part(), key) }
+    Arrival { method, target, body: bytes(part(), key) }
 }
 
 /// The bytes that a text encodes.

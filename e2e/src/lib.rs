@@ -21,8 +21,8 @@
 
 mod check;
 mod client;
-mod fields;
 mod gateway;
+mod headers;
 pub mod hostile;
 mod installed;
 mod mocked_gateway;
@@ -36,8 +36,8 @@ mod wire;
 
 pub use check::{contract, read_contract};
 pub use client::{Client, Connection};
-pub use fields::Fields;
 pub use gateway::{Example, Gateway};
+pub use headers::Headers;
 pub use installed::installed;
 pub use mocked_gateway::{MockedGateway, OWNED_BRAND, sound_request};
 pub use program::{Program, run};

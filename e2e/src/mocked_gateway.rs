@@ -55,7 +55,7 @@ impl MockedGateway {
     }
 
     /// The response to a valid request when the upstream responds like this.
-    pub fn answer(&self, api: &str, reaction: MockResponse) -> Response {
+    pub fn response(&self, api: &str, reaction: MockResponse) -> Response {
         self.upstream_does(reaction);
         self.client(api).send(&sound_request(api, self.key(api)))
     }

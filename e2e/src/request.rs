@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 pub struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
-    fields: Vec<(String, String)>,
-    content: Option<Vec<u8>>,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
     is_chunked: bool,
 }
 
@@ -18,8 +18,8 @@ impl Request {
         Self {
             method: method.to_owned(),
             target: target.to_owned(),
-            fields: Vec::new(),
-            content: None,
+            headers: Vec::new(),
+            body: None,
             is_chunked: false,
         }
     }
@@ -41,28 +41,28 @@ impl Request {
 
     /// Adds a header; others of the same name stay.
     #[must_use]
-    pub fn field(mut self, name: &str, value: &str) -> Self {
-        self.fields.push((name.to_owned(), value.to_owned()));
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// `Authorization: Bearer SECRET`.
     #[must_use]
     pub fn key(self, secret: &str) -> Self {
-        self.field("Authorization", &format!("Bearer {secret}"))
+        self.header("Authorization", &format!("Bearer {secret}"))
     }
 
     /// Sets a body of this media type.
     #[must_use]
-    pub fn content(mut self, media_type: &str, content: impl Into<Vec<u8>>) -> Self {
-        self.content = Some(content.into());
-        self.field("Content-Type", media_type)
+    pub fn body(mut self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self.header("Content-Type", media_type)
     }
 
     /// Sets a JSON body.
     #[must_use]
     pub fn json(self, value: &Json) -> Self {
-        self.content("application/json", value.to_string())
+        self.body("application/json", value.to_string())
     }
 
     /// Sends the body chunked, a thousand bytes at a time, instead of with a Content-Length.
@@ -75,27 +75,27 @@ impl Request {
     /// The bytes on the wire.
     pub(crate) fn bytes(&self, host: &str, mount: &str) -> Vec<u8> {
         let mut bytes = format!("{} {mount}{} HTTP/1.1\r\n", self.method, self.target).into_bytes();
-        if !self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             bytes.extend_from_slice(format!("Host: {host}\r\n").as_bytes());
         }
-        for (name, value) in &self.fields {
+        for (name, value) in &self.headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        let Some(content) = &self.content else {
+        let Some(body) = &self.body else {
             bytes.extend_from_slice(b"\r\n");
             return bytes;
         };
         if self.is_chunked {
             bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
-            for chunk in content.chunks(1000) {
+            for chunk in body.chunks(1000) {
                 bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
                 bytes.extend_from_slice(chunk);
                 bytes.extend_from_slice(b"\r\n");
             }
             bytes.extend_from_slice(b"0\r\n\r\n");
         } else {
-            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", content.len()).as_bytes());
-            bytes.extend_from_slice(content);
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+            bytes.extend_from_slice(body);
         }
         bytes
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::Fields;
+use crate::Headers;
 use crate::wire::Reader;
 
 /// Text in upstream responses that no client may see. The checking client looks for it in every rejection.
@@ -24,9 +24,9 @@ pub struct Received {
     /// The target, as sent.
     pub target: String,
     /// The headers.
-    pub fields: Fields,
+    pub headers: Headers,
     /// The body.
-    pub content: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// What an upstream does with a request: steps in order, and whether the connection stays open.
@@ -51,31 +51,31 @@ impl MockResponse {
     }
 
     /// A response with a Content-Length.
-    pub fn answer(status: u16, fields: &[(&str, &str)], content: impl AsRef<[u8]>) -> Self {
-        let content = content.as_ref();
+    pub fn response(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
         let mut bytes = format!("HTTP/1.1 {status} Status\r\n").into_bytes();
-        for (name, value) in fields {
+        for (name, value) in headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         // RFC 9110, section 8.6: neither of the two has a Content-Length of its own content.
         if !matches!(status, 204 | 304) {
-            bytes.extend_from_slice(format!("Content-Length: {}\r\n", content.len()).as_bytes());
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
         }
         bytes.extend_from_slice(b"\r\n");
-        bytes.extend_from_slice(content);
+        bytes.extend_from_slice(body);
         Self::bytes(bytes)
     }
 
     /// JSON.
-    pub fn json(status: u16, content: &serde_json::Value) -> Self {
-        Self::answer(status, &[("Content-Type", "application/json")], content.to_string())
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::response(status, &[("Content-Type", "application/json")], body.to_string())
     }
 
     /// A page of the kind that proxies and frameworks make.
     pub fn html(status: u16) -> Self {
         let page =
             format!("<!DOCTYPE html>\n<html><body><h1>{status}</h1><pre>{MARKER}</pre></body></html>\n");
-        Self::answer(status, &[("Content-Type", "text/html"), ("Server", MARKER)], page)
+        Self::response(status, &[("Content-Type", "text/html"), ("Server", MARKER)], page)
     }
 
     /// The error page of a framework in development mode.
@@ -84,7 +84,7 @@ impl MockResponse {
             "Traceback (most recent call last):\n  File \"/srv/{MARKER}/app.py\", line 41, in handle\n\
              OperationalError: could not connect to server: db-internal-3.example:5432\n"
         );
-        Self::answer(500, &[("Content-Type", "text/plain; charset=utf-8")], trace)
+        Self::response(500, &[("Content-Type", "text/plain; charset=utf-8")], trace)
     }
 
     /// Closes without a response.
@@ -224,8 +224,8 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
     let Ok(reading) = stream.try_clone() else { return };
     let mut reader = Reader::new(reading);
     while let Ok(head) = reader.request_head() {
-        let Ok(content) = reader.request_content(&head.fields) else { break };
-        let request = Received { method: head.method, target: head.target, fields: head.fields, content };
+        let Ok(body) = reader.request_body(&head.headers) else { break };
+        let request = Received { method: head.method, target: head.target, headers: head.headers, body };
         received.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let reaction = react(&request);
         for step in &reaction.steps {

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, Read};
 
 use serde_json::Value as Json;
 
-use crate::Fields;
+use crate::Headers;
 
-const MAX_FIELDS: usize = 200;
+const MAX_HEADERS: usize = 200;
 const PIECE: usize = 16 * 1024;
 
 /// A response.
@@ -17,9 +17,9 @@ pub struct Response {
     /// The status.
     pub status: u16,
     /// The headers.
-    pub fields: Fields,
+    pub headers: Headers,
     /// The body, its chunks put together.
-    pub content: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Response {
@@ -30,17 +30,17 @@ impl Response {
 
     /// The body as JSON.
     pub fn json(&self) -> Json {
-        serde_json::from_slice(&self.content).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// The body as text.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.content).into_owned()
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The first value of a header; empty if there is none.
-    pub fn field(&self, name: &str) -> &str {
-        self.fields.first(name).unwrap_or_default()
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.first(name).unwrap_or_default()
     }
 }
 
@@ -48,7 +48,7 @@ impl Response {
 pub(crate) struct RequestHead {
     pub(crate) method: String,
     pub(crate) target: String,
-    pub(crate) fields: Fields,
+    pub(crate) headers: Headers,
 }
 
 /// Reads messages one after the other, and keeps bytes of the next one.
@@ -65,12 +65,12 @@ impl<S: Read> Reader<S> {
     /// The final response to a request with this method; interim responses (1xx) are skipped.
     pub(crate) fn response(&mut self, method: &str) -> io::Result<Response> {
         loop {
-            let (status, fields) = self.head(|bytes| {
-                let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
+            let (status, headers) = self.head(|bytes| {
+                let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
                 let mut response = httparse::Response::new(&mut headers);
                 Ok(match response.parse(bytes).map_err(invalid)? {
                     httparse::Status::Complete(length) => {
-                        Some((length, (response.code.unwrap_or_default(), Fields::parsed(response.headers))))
+                        Some((length, (response.code.unwrap_or_default(), Headers::parsed(response.headers))))
                     }
                     httparse::Status::Partial => None,
                 })
@@ -78,22 +78,22 @@ impl<S: Read> Reader<S> {
             if (100..200).contains(&status) && status != 101 {
                 continue;
             }
-            let content = if method == "HEAD" || matches!(status, 101 | 204 | 304) {
+            let body = if method == "HEAD" || matches!(status, 101 | 204 | 304) {
                 Vec::new()
             } else {
-                match self.framed(&fields)? {
-                    Some(content) => content,
+                match self.framed(&headers)? {
+                    Some(body) => body,
                     None => self.rest()?,
                 }
             };
-            return Ok(Response { status, fields, content });
+            return Ok(Response { status, headers, body });
         }
     }
 
     /// Reads the head of the next request.
     pub(crate) fn request_head(&mut self) -> io::Result<RequestHead> {
         self.head(|bytes| {
-            let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
+            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut request = httparse::Request::new(&mut headers);
             Ok(match request.parse(bytes).map_err(invalid)? {
                 httparse::Status::Complete(length) => Some((
@@ -101,7 +101,7 @@ impl<S: Read> Reader<S> {
                     RequestHead {
                         method: request.method.unwrap_or_default().to_owned(),
                         target: request.path.unwrap_or_default().to_owned(),
-                        fields: Fields::parsed(request.headers),
+                        headers: Headers::parsed(request.headers),
                     },
                 )),
                 httparse::Status::Partial => None,
@@ -110,8 +110,8 @@ impl<S: Read> Reader<S> {
     }
 
     /// A request's body. Without framing there is none.
-    pub(crate) fn request_content(&mut self, fields: &Fields) -> io::Result<Vec<u8>> {
-        Ok(self.framed(fields)?.unwrap_or_default())
+    pub(crate) fn request_body(&mut self, headers: &Headers) -> io::Result<Vec<u8>> {
+        Ok(self.framed(headers)?.unwrap_or_default())
     }
 
     /// Reads until the peer closes.
@@ -131,9 +131,9 @@ impl<S: Read> Reader<S> {
     }
 
     /// A body by its framing; `None` without framing.
-    fn framed(&mut self, fields: &Fields) -> io::Result<Option<Vec<u8>>> {
-        let lengths: Vec<&str> = fields.all("content-length").collect();
-        let codings: Vec<&str> = fields.all("transfer-encoding").collect();
+    fn framed(&mut self, headers: &Headers) -> io::Result<Option<Vec<u8>>> {
+        let lengths: Vec<&str> = headers.all("content-length").collect();
+        let codings: Vec<&str> = headers.all("transfer-encoding").collect();
         match (lengths.as_slice(), codings.as_slice()) {
             ([], []) => Ok(None),
             ([length], []) => {
@@ -153,7 +153,7 @@ impl<S: Read> Reader<S> {
     }
 
     fn chunks(&mut self) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
+        let mut body = Vec::new();
         loop {
             let line = self.line()?;
             let size = line.split(';').next().unwrap_or_default().trim();
@@ -161,9 +161,9 @@ impl<S: Read> Reader<S> {
             if size == 0 {
                 // Trailers, up to the empty line.
                 while !self.line()?.is_empty() {}
-                return Ok(content);
+                return Ok(body);
             }
-            content.extend(self.exactly(size)?);
+            body.extend(self.exactly(size)?);
             if !self.line()?.is_empty() {
                 return Err(invalid("a chunk is longer than it says"));
             }

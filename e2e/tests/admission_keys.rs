@@ -69,11 +69,11 @@ fn revokes_a_thousand_keys_under_load() {
                 let mut at = first * keys.len() / 4;
                 while !done.load(Ordering::SeqCst) {
                     at = (at + 1) % keys.len();
-                    let answer = connection.send(&search(&keys[at].1));
-                    match answer.status {
+                    let response = connection.send(&search(&keys[at].1));
+                    match response.status {
                         200 => last_passed.lock().unwrap()[at] = Some(Instant::now()),
                         401 => {}
-                        other => panic!("{other}: {}", answer.text()),
+                        other => panic!("{other}: {}", response.text()),
                     }
                 }
             });
@@ -146,9 +146,9 @@ fn command_line_rotates_disables_expires_and_imports_keys() {
     folder.write("keys.jsonl", &(0..100).map(line).collect::<String>());
     assert_eq!(folder.result(&import)["keys"].as_array().map(Vec::len), Some(100));
     folder.result(&["keys", "disable", &id]);
-    let refused = folder.run(&["keys", "rotate", &id]);
-    assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("enable it first"), "{refused:?}");
+    let rejected = folder.run(&["keys", "rotate", &id]);
+    assert_ne!(rejected.code, Some(0));
+    assert!(rejected.stderr.contains("enable it first"), "{rejected:?}");
     for secret in [foreign, third, second, &first] {
         assert!(!gateway.log().contains(&secret[secret.len() - 12..]), "a secret in the log");
     }
@@ -171,7 +171,7 @@ fn ledger_commands_work_while_the_gateway_runs() {
     folder.create_account("acme", "tried");
     let (_, secret) = key(folder, "acme");
     assert_eq!(status(&client, &secret), 200);
-    let named = client.send(&search(&secret).field("Idempotency-Key", "order-1"));
+    let named = client.send(&search(&secret).header("Idempotency-Key", "order-1"));
     assert_eq!(named.status, 200);
     folder.result(&["accounts", "top-up", "acme", "5", "--reason", "bought"]);
     folder.result(&["accounts", "withdraw", "acme", "3", "--reason", "by mistake"]);
@@ -218,9 +218,9 @@ fn key_prefix_selects_the_environment() {
     for (environment, help) in
         [(&[][..], "of: live, test"), (&["--environment", "tset"], "did you mean `test`?")]
     {
-        let refused = create(environment);
-        assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains(help), "{refused:?}");
+        let rejected = create(environment);
+        assert_eq!(rejected.code, Some(2), "{rejected:?}");
+        assert!(rejected.stderr.contains(help), "{rejected:?}");
     }
     for (environment, prefix, real) in [("live", "tyd_", 200), ("test", "tyd_test_", 400)] {
         let issued: serde_json::Value =
@@ -232,7 +232,7 @@ fn key_prefix_selects_the_environment() {
             assert!(secret.starts_with(prefix), "{environment}");
             assert_eq!(client.send(&search(secret)).status, 200);
             let seen = upstream.received();
-            assert_eq!(seen.last().unwrap().fields.first("demur-environment"), Some(environment));
+            assert_eq!(seen.last().unwrap().headers.first("demur-environment"), Some(environment));
             let real_one = Request::post(SEARCH).key(secret).json(&json!({ "query": "real" }));
             assert_eq!(client.send(&real_one).status, real, "{environment}");
         }
@@ -251,8 +251,8 @@ fn rejects_a_query_key_unless_configured() {
         let (_, secret) = key(gateway.folder(), "acme");
         let target = format!("{SEARCH}?api_key={secret}");
         let request = Request::post(&target).json(&json!({ "query": "epic" }));
-        let answer = gateway.client(API).send(&request);
-        assert_eq!(answer.status, if passes { 200 } else { 401 }, "{}", answer.text());
+        let response = gateway.client(API).send(&request);
+        assert_eq!(response.status, if passes { 200 } else { 401 }, "{}", response.text());
         let other = Request::post(&format!("{SEARCH}?other={secret}")).key(&secret);
         assert_eq!(gateway.client(API).send(&other.json(&json!({ "query": "epic" }))).status, 401);
         assert!(!gateway.log().contains(&secret[secret.len() - 20..]), "the log must not have it");
@@ -276,9 +276,9 @@ fn throttles_a_peer_that_guesses_keys() {
     for _ in 0..3 {
         assert_eq!(status(&client, "no_key"), 401);
     }
-    let answer = client.send(&search("no_key"));
-    assert_eq!(answer.status, 429, "{}", answer.text());
-    assert!(answer.field("retry-after").parse::<u64>().unwrap() > 60);
+    let response = client.send(&search("no_key"));
+    assert_eq!(response.status, 429, "{}", response.text());
+    assert!(response.header("retry-after").parse::<u64>().unwrap() > 60);
     // Other clients at the same address are still served, with a cached key and with one that must be looked up.
     assert_eq!(status(&client, &secret), 200);
     let (_, unseen) = key(gateway.folder(), "acme");
@@ -316,14 +316,14 @@ fn monitor_mode_rejects_nothing_and_logs_everything() {
         (wrong, Some("rate.exceeded")),
         (nowhere, Some("resource.not_found")),
     ] {
-        let answer = client.send(&request);
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        let response = client.send(&request);
+        assert_eq!(response.status, 200, "{}", response.text());
         if let Some(error) = error {
             let deadline = Instant::now() + Duration::from_secs(5);
-            let told = |log: &str| {
+            let reported = |log: &str| {
                 log.lines().any(|line| line.contains("request would be rejected") && line.contains(error))
             };
-            while !told(&gateway.log()) {
+            while !reported(&gateway.log()) {
                 assert!(Instant::now() < deadline, "{error} was not told: {}", gateway.log());
                 thread::sleep(Duration::from_millis(10));
             }

@@ -53,11 +53,12 @@ impl Site {
         for row in rows {
             let before = self.upstream.count();
             connection.write(&row.request(mount));
-            let answer = connection.try_read("POST").unwrap_or_else(|error| panic!("{}: {error}", row.note));
-            if answer.field("connection") == "close" {
+            let response =
+                connection.try_read("POST").unwrap_or_else(|error| panic!("{}: {error}", row.note));
+            if response.header("connection") == "close" {
                 connection = client.connect();
             }
-            check(row, answer, self.upstream.received_since(before).pop());
+            check(row, response, self.upstream.received_since(before).pop());
         }
     }
 }
@@ -69,7 +70,7 @@ fn every_parser_reads_what_was_validated() {
     assert!(rows.len() >= 400 && passing >= 80, "{} rows, {passing} of them pass", rows.len());
     let mut parsers = Parsers::start();
     let mut wrong = Vec::new();
-    Site::start().send("/enforced", &rows, |row, answer, arrived| match (arrived, answer.status) {
+    Site::start().send("/enforced", &rows, |row, response, arrived| match (arrived, response.status) {
         (Some(arrived), 200) => {
             if !row.passes {
                 wrong.push(format!("- {}: admitted", row.note));
@@ -77,7 +78,7 @@ fn every_parser_reads_what_was_validated() {
             wrong.extend(disagreements(&document, &mut parsers, row, &arrived));
         }
         (None, 400 | 415) if row.passes => {
-            wrong.push(format!("- {}: rejected: {}", row.note, answer.text()));
+            wrong.push(format!("- {}: rejected: {}", row.note, response.text()));
         }
         (None, 400 | 415) => {}
         (arrived, status) => wrong.push(format!("- {}: {status}, {arrived:?}", row.note)),
@@ -97,11 +98,11 @@ fn monitor_mode_forwards_every_spelling_unchanged() {
     };
     rows.retain(is_uri);
     let mut wrong = Vec::new();
-    Site::start().send("/monitored", &rows, |row, answer, arrived| {
+    Site::start().send("/monitored", &rows, |row, response, arrived| {
         let is_unchanged =
-            arrived.is_some_and(|arrived| arrived.target == row.target && arrived.content == row.body);
-        if answer.status != 200 || !is_unchanged {
-            wrong.push(format!("- {}: {} {}", row.note, answer.status, answer.text()));
+            arrived.is_some_and(|arrived| arrived.target == row.target && arrived.body == row.body);
+        if response.status != 200 || !is_unchanged {
+            wrong.push(format!("- {}: {} {}", row.note, response.status, response.text()));
         }
     });
     assert!(wrong.is_empty(), "of {} rows:\n{}", rows.len(), wrong.join("\n"));

@@ -1,5 +1,5 @@
 //! No secret is anywhere but with its owner: whatever was done with keys, nothing of them beyond their public
-//! prefix is in any answer, any output, any log, or any byte of any file.
+//! prefix is in any response, any output, any log, or any byte of any file.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -14,7 +14,7 @@ const API: &str = "trackyard";
 const SEARCH: &str = "/api/external/v1/search";
 
 /// A match of this many characters is no coincidence: with an alphabet of 62, one in 10¹⁴.
-const TELLING: usize = 8;
+const REVEALING: usize = 8;
 
 /// The secrets to search for, and the places to search.
 struct Canary {
@@ -26,7 +26,7 @@ struct Canary {
 impl Canary {
     /// `secrets` without their public prefixes.
     fn of(secrets: &[&str]) -> Self {
-        let stretches = secrets.iter().flat_map(|secret| secret.as_bytes().windows(TELLING));
+        let stretches = secrets.iter().flat_map(|secret| secret.as_bytes().windows(REVEALING));
         let mut stretches: Vec<Vec<u8>> = stretches.map(<[u8]>::to_vec).collect();
         stretches.sort();
         Self { stretches, found: Vec::new() }
@@ -35,7 +35,7 @@ impl Canary {
     fn look(&mut self, place: &str, bytes: &[u8]) {
         let is_one =
             |window: &&[u8]| self.stretches.binary_search_by(|known| known.as_slice().cmp(window)).is_ok();
-        if bytes.windows(TELLING).any(|window| is_one(&window)) {
+        if bytes.windows(REVEALING).any(|window| is_one(&window)) {
             self.found.push(place.to_owned());
         }
     }
@@ -106,20 +106,20 @@ fn no_response_output_log_or_file_contains_a_secret() {
             ask().key(secret),
             ask().key(shorter),
             ask().key(&format!("{secret}x")),
-            ask().field("Authorization", &format!("Basic {secret}")),
-            ask().field("Authorization", secret),
-            ask().field("X-Api-Key", secret),
+            ask().header("Authorization", &format!("Basic {secret}")),
+            ask().header("Authorization", secret),
+            ask().header("X-Api-Key", secret),
             Request::post(&format!("{SEARCH}?key={secret}")).key(secret).json(&json!({ "query": "epic" })),
             Request::post(SEARCH).key(secret).json(&json!({ "query": 7, "limit": "many" })),
             Request::get(&format!("/api/external/v1/tracks/{shorter}")).key(shorter),
-            ask().key(secret).field("Idempotency-Key", "the-same"),
+            ask().key(secret).header("Idempotency-Key", "the-same"),
         ] {
-            let answer = client.send(&request);
-            statuses.push(answer.status);
+            let response = client.send(&request);
+            statuses.push(response.status);
             let in_query = format!("{request:?}").contains("?key=");
-            assert!(!in_query || answer.status == 401, "a key in the query: {answer:?}");
-            canary.look(&format!("the answer to {request:?}"), &answer.content);
-            for (name, value) in answer.fields.iter() {
+            assert!(!in_query || response.status == 401, "a key in the query: {response:?}");
+            canary.look(&format!("the answer to {request:?}"), &response.body);
+            for (name, value) in response.headers.iter() {
                 canary.look(&format!("the field {name} of the answer to {request:?}"), value.as_bytes());
             }
         }
@@ -174,13 +174,13 @@ fn no_response_output_log_or_file_contains_a_secret() {
 #[test]
 fn redacts_secrets_that_an_upstream_quotes() {
     let upstream = Upstream::start(|received| {
-        let fields: Vec<String> =
-            received.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        let content = String::from_utf8_lossy(&received.content).into_owned();
-        let text = format!("no route for {} with {content} and {}", received.target, fields.join(", "));
-        let raised = received.fields.first("x-raise").map(|name| ("Demur-Error", name));
-        let fields: Vec<_> = [("Content-Type", "text/plain")].into_iter().chain(raised).collect();
-        MockResponse::answer(if raised.is_some() { 422 } else { 404 }, &fields, text)
+        let headers: Vec<String> =
+            received.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let body = String::from_utf8_lossy(&received.body).into_owned();
+        let text = format!("no route for {} with {body} and {}", received.target, headers.join(", "));
+        let raised = received.headers.first("x-raise").map(|name| ("Demur-Error", name));
+        let headers: Vec<_> = [("Content-Type", "text/plain")].into_iter().chain(raised).collect();
+        MockResponse::response(if raised.is_some() { 422 } else { 404 }, &headers, text)
     });
     let folder = TestDir::of_examples();
     folder.edit("  lapsed:\n", "  tried: { credits: { monthly: 1000 } }\n  lapsed:\n");
@@ -203,7 +203,7 @@ fn redacts_secrets_that_an_upstream_quotes() {
     let escaped = foreign.replacen("legacy_Q", "%6Cegacy%5F%51", 1);
     let (mut exposed, mut forwarded) = (0, 0);
     for key in [own.as_str(), foreign] {
-        for (target, content, name, status) in [
+        for (target, body, name, status) in [
             (format!("{SEARCH}?token={key}"), &query, "", 401),
             (format!("{SEARCH}?a=1&{key}"), &query, "", 401),
             (format!("{SEARCH}?token={others}"), &query, "", 401),
@@ -214,20 +214,20 @@ fn redacts_secrets_that_an_upstream_quotes() {
             (format!("{SEARCH}?a=1"), &json!({ "query": others }), "", 404),
             (SEARCH.to_owned(), &query, key, 500),
         ] {
-            let mut request = Request::post(&target).key(key).json(content);
+            let mut request = Request::post(&target).key(key).json(body);
             if !name.is_empty() {
-                request = request.field("X-Raise", name);
+                request = request.header("X-Raise", name);
             }
-            let answer = client.send(&request);
-            let place = format!("{target} {content} {name}");
+            let response = client.send(&request);
+            let place = format!("{target} {body} {name}");
             match status {
                 401 => exposed += 1,
                 _ => forwarded += 1,
             }
-            let fits = if status == 500 { answer.status >= 500 } else { answer.status == status };
-            assert!(fits, "{place}: {answer:?}");
+            let fits = if status == 500 { response.status >= 500 } else { response.status == status };
+            assert!(fits, "{place}: {response:?}");
             // The text for operators is logged, without the key.
-            let line = gateway.logged(answer.field("x-request-id")).to_string();
+            let line = gateway.logged(response.header("x-request-id")).to_string();
             canary.look(&format!("the line of {place}"), line.as_bytes());
             assert!(status == 401 || line.contains('…'), "nothing was quoted: {line}");
         }
@@ -273,7 +273,7 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
     // Encoded, eight characters are three digits and so on of the secret: longer stretches are looked for.
     let mut canary = Canary { stretches: Vec::new(), found: Vec::new() };
     for (number, secret) in hidden.iter().enumerate() {
-        let length = TELLING * [1, 3, 5][number % 3];
+        let length = REVEALING * [1, 3, 5][number % 3];
         canary.stretches.extend(secret.as_bytes().windows(length).map(<[u8]>::to_vec));
     }
 
@@ -282,9 +282,9 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
     for key in [own.as_str(), &others, foreign] {
         for name in [key.to_owned(), format!("order-{key}"), format!("{key}.2"), encoded(key)] {
             if name.len() <= 128 {
-                let request = Request::post(SEARCH).key(&own).field("Idempotency-Key", &name).json(&query);
-                let answer = client.send(&request);
-                assert_eq!(answer.status, 200, "{name}: {answer:?}");
+                let request = Request::post(SEARCH).key(&own).header("Idempotency-Key", &name).json(&query);
+                let response = client.send(&request);
+                assert_eq!(response.status, 200, "{name}: {response:?}");
                 names.insert(name);
             }
         }
@@ -295,9 +295,9 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
             Request::get(&format!("{path}/{}", encoded(key))).key(&own),
             Request::get(&format!("{path}/{}", twice(key))).key(&own),
             Request::get(&format!("/{}", encoded(key))).key(&own),
-            Request::post(SEARCH).key(&own).field("User-Agent", key).json(&query),
-            Request::post(SEARCH).key(&own).field(key, "1").json(&query),
-            Request::post(SEARCH).key(&own).field("Accept-Language", key).json(&query),
+            Request::post(SEARCH).key(&own).header("User-Agent", key).json(&query),
+            Request::post(SEARCH).key(&own).header(key, "1").json(&query),
+            Request::post(SEARCH).key(&own).header("Accept-Language", key).json(&query),
         ] {
             client.send(&request);
         }
@@ -327,10 +327,10 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
         ] {
             let mut stream = std::net::TcpStream::connect(gateway.address()).unwrap();
             stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
-            let mut answer = Vec::new();
+            let mut response = Vec::new();
             // A connection that was reset had its response too.
-            let _ = stream.read_to_end(&mut answer);
-            canary.look_lengths(&format!("the answer to {head}"), &answer);
+            let _ = stream.read_to_end(&mut response);
+            canary.look_lengths(&format!("the answer to {head}"), &response);
         }
     }
     // Each name is an operation of its own, and the same name is the same one.

@@ -142,8 +142,8 @@ fn charge_until_it_dies(client: &Client, key: &str, sent: &AtomicU64, acknowledg
     }
 }
 
-/// Whoever got no response asks again with the same `Idempotency-Key`, after the restart: then every operation has been
-/// charged, and each once. Those whose response was not stored before the kill are told so: 400 in this contract.
+/// A client without a response repeats the request with the same `Idempotency-Key`, after the restart: then every operation has been
+/// charged, and each once. If its response was not stored before the kill, the repeat is rejected: 400 in this contract.
 #[test]
 fn retries_after_sigkill_are_charged_once() {
     let service = Example::start("trackyard");
@@ -154,13 +154,13 @@ fn retries_after_sigkill_are_charged_once() {
     let operations: Mutex<HashMap<String, (u64, bool)>> = Mutex::default();
     let perform = |client: &Client, operation: &str| {
         operations.lock().unwrap().entry(operation.to_owned()).or_default().0 += 1;
-        let answer = client.try_send(&search(&key).field("Idempotency-Key", operation));
-        answer.map(|response| {
+        let response = client.try_send(&search(&key).header("Idempotency-Key", operation));
+        response.map(|response| {
             let mut operations = operations.lock().unwrap();
-            let (sent, answered) = operations.get_mut(operation).unwrap();
-            let is_answer = response.status == 200 || (*sent > 1 && response.status == 400);
-            assert!(is_answer, "{operation}: {response:?}");
-            *answered = true;
+            let (sent, responded) = operations.get_mut(operation).unwrap();
+            let is_response = response.status == 200 || (*sent > 1 && response.status == 400);
+            assert!(is_response, "{operation}: {response:?}");
+            *responded = true;
         })
     };
     for _ in 0..3 {
@@ -178,16 +178,16 @@ fn retries_after_sigkill_are_charged_once() {
         });
         let gateway = Gateway::serve(folder);
         let client = gateway.client("trackyard");
-        let unanswered: Vec<String> = {
+        let without_response: Vec<String> = {
             let operations = operations.lock().unwrap();
-            operations.iter().filter(|(_, (_, answered))| !answered).map(|(name, _)| name.clone()).collect()
+            operations.iter().filter(|(_, (_, responded))| !responded).map(|(name, _)| name.clone()).collect()
         };
-        for operation in &unanswered {
+        for operation in &without_response {
             perform(&client, operation).unwrap();
         }
         let count = operations.lock().unwrap().len();
         let credits = credits(gateway.folder(), "acme");
-        println!("{count} operations, {} of them tried again: {credits:?}", unanswered.len());
+        println!("{count} operations, {} of them tried again: {credits:?}", without_response.len());
         assert_eq!(usize::try_from(credits.posted).unwrap(), count, "{credits:?}");
         folder = gateway.kill();
     }
@@ -218,7 +218,7 @@ fn two_hundred_clients_cannot_overspend_a_hundred_credits() {
     let key = account(&folder, "acme", "hundred");
     let gateway = Gateway::serve(folder);
     let mut statuses = race(&gateway, 200, &search(&key));
-    // Held credits may be released, so these clients are told to wait.
+    // Held credits may be released, so these clients must wait.
     let held = statuses.remove(&429).unwrap_or_default();
     *statuses.entry(402).or_default() += held;
     assert_eq!(statuses, HashMap::from([(200, 100), (402, 100)]));
@@ -237,16 +237,16 @@ fn concurrent_calls_with_one_idempotency_key_are_charged_once() {
     let folder = folder(&service);
     let key = account(&folder, "acme", "hundred");
     let gateway = Gateway::serve(folder);
-    let request = search(&key).field("Idempotency-Key", "the-one");
+    let request = search(&key).header("Idempotency-Key", "the-one");
     let statuses = race(&gateway, 50, &request);
-    // Requests that came while the first was in flight are told to retry: 400 in this contract.
+    // Requests that came while the first was in flight must be retried: 400 in this contract.
     assert!(statuses.keys().all(|status| matches!(status, 200 | 400)), "{statuses:?}");
     assert!(statuses[&200] >= 1, "{statuses:?}");
     assert_eq!(gateway.client("trackyard").send(&request).status, 200);
     assert_eq!(credits(gateway.folder(), "acme").posted, 1);
     // The same key with another request is an error, and costs nothing.
     let other = Request::post(SEARCH).key(&key).json(&json!({ "query": "calm" }));
-    let answer = gateway.client("trackyard").send(&other.field("Idempotency-Key", "the-one"));
-    assert_eq!(answer.status, 400, "{answer:?}");
+    let response = gateway.client("trackyard").send(&other.header("Idempotency-Key", "the-one"));
+    assert_eq!(response.status, 400, "{response:?}");
     assert_eq!(credits(gateway.folder(), "acme").posted, 1);
 }

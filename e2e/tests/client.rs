@@ -139,7 +139,7 @@ fn then_well(first: MockResponse) -> Upstream {
     let count = AtomicUsize::new(0);
     Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
         0 => first.clone(),
-        _ => MockResponse::answer(200, &[], "well"),
+        _ => MockResponse::response(200, &[], "well"),
     })
 }
 
@@ -160,7 +160,7 @@ fn retries_connection_failures_when_safe() {
             "an endless error",
             MockResponse::bytes("HTTP/1.1 503 X\r\nContent-Length: 99\r\n\r\n{\"err").and_silence(),
         ),
-        ("busy for no time", MockResponse::answer(503, &[("Retry-After", "0")], "")),
+        ("busy for no time", MockResponse::response(503, &[("Retry-After", "0")], "")),
     ];
     for (what, fault) in faults {
         for (method, is_repeated) in [("GET", true), ("POST", false)] {
@@ -203,7 +203,7 @@ fn retries_refused_connections_for_every_method() {
 #[test]
 fn sends_one_idempotency_key_per_call() {
     let keys = |received: Vec<Received>| -> Vec<String> {
-        received.iter().map(|one| one.fields.first("idempotency-key").unwrap().to_owned()).collect()
+        received.iter().map(|one| one.headers.first("idempotency-key").unwrap().to_owned()).collect()
     };
     let calls = Mutex::new(Vec::new());
     for _ in 0..2 {
@@ -214,7 +214,7 @@ fn sends_one_idempotency_key_per_call() {
             let request = client.http().post(format!("http://{}/", server.address())).body("content");
             client.send(request).await.unwrap();
         });
-        assert!(server.received().iter().all(|one| one.content == b"content"), "the content comes again");
+        assert!(server.received().iter().all(|one| one.body == b"content"), "the content comes again");
         let keys = keys(server.received());
         assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
         calls.lock().unwrap().push(keys[0].clone());
@@ -246,7 +246,7 @@ fn returns_streaming_responses_unread() {
 /// Dropping a call during a delay sends nothing more.
 #[test]
 fn dropping_a_call_stops_its_retries() {
-    let server = Upstream::always(MockResponse::answer(503, &[("Retry-After", "1")], ""));
+    let server = Upstream::always(MockResponse::response(503, &[("Retry-After", "1")], ""));
     run(async {
         let client = Client::builder().http_client(http()).policy(policy()).build();
         let call = client.send(client.http().get(format!("http://{}/", server.address())));
@@ -260,8 +260,8 @@ fn dropping_a_call_stops_its_retries() {
 fn pacing_waits_instead_of_being_rejected() {
     let count = AtomicUsize::new(0);
     let server = Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
-        0 => MockResponse::answer(200, &[("RateLimit", "\"burst\";r=0;t=1")], ""),
-        _ => MockResponse::answer(200, &[("RateLimit", "\"burst\";r=5;t=1")], ""),
+        0 => MockResponse::response(200, &[("RateLimit", "\"burst\";r=0;t=1")], ""),
+        _ => MockResponse::response(200, &[("RateLimit", "\"burst\";r=5;t=1")], ""),
     });
     run(async {
         let client = Client::builder().http_client(http()).policy(policy()).pacing(true).build();
@@ -277,7 +277,7 @@ fn pacing_waits_instead_of_being_rejected() {
 #[test]
 fn middleware_returns_errors_as_responses() {
     let server =
-        Upstream::always(MockResponse::answer(404, &[("X-Request-Id", "one")], r#"{"message":"no"}"#));
+        Upstream::always(MockResponse::response(404, &[("X-Request-Id", "one")], r#"{"message":"no"}"#));
     let broken = then_well(MockResponse::closes());
     run(async {
         let retries = Client::builder().http_client(http()).policy(policy()).middleware();

@@ -116,16 +116,16 @@ fn requests_of_java_clients_pass() {
 #[test]
 fn requests_of_chromium_pass() {
     let site = Site::start();
-    let (told, results) = mpsc::channel();
-    let told = Mutex::new(told);
+    let (reported, results) = mpsc::channel();
+    let reported = Mutex::new(reported);
     let page = Upstream::start(move |request| {
         if request.target == "/results" {
-            let results: Vec<Json> = serde_json::from_slice(&request.content).unwrap();
+            let results: Vec<Json> = serde_json::from_slice(&request.body).unwrap();
             // The receiver is gone if the test has ended.
-            let _ = told.lock().unwrap().send(results);
+            let _ = reported.lock().unwrap().send(results);
         }
         let html = [("Content-Type", "text/html; charset=utf-8")];
-        MockResponse::answer(200, &html, include_str!("../clients/browser.html"))
+        MockResponse::response(200, &html, include_str!("../clients/browser.html"))
     });
     let profile = TestDir::empty();
     let encoded = site.url().replace(':', "%3A").replace('/', "%2F");
@@ -175,10 +175,10 @@ fn passes(site: &Site, row: &Node) -> Result<(), String> {
     let before = site.upstream.received().len();
     let mut connection = site.gateway.client_of_no_api().connect();
     connection.write(&sent);
-    let answer = connection.try_read("GET").map_err(|error| format!("- {client}: {error}"))?;
-    if answer.status != 200 {
-        let logged = site.gateway.logged(answer.field("x-request-id"));
-        return Err(format!("- {client}: {} {} {}", answer.status, logged["condition"], logged["cause"]));
+    let response = connection.try_read("GET").map_err(|error| format!("- {client}: {error}"))?;
+    if response.status != 200 {
+        let logged = site.gateway.logged(response.header("x-request-id"));
+        return Err(format!("- {client}: {} {} {}", response.status, logged["condition"], logged["cause"]));
     }
     let received = site.upstream.received();
     let [arrived] = &received[before..] else {
@@ -191,8 +191,8 @@ fn passes(site: &Site, row: &Node) -> Result<(), String> {
         return Err(format!("- {client}: it arrived as {} {}", arrived.method, arrived.target));
     }
     let is_chunked = lines.iter().any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
-    if !is_chunked && arrived.content != body {
-        return Err(format!("- {client}: its body arrived as {}", String::from_utf8_lossy(&arrived.content)));
+    if !is_chunked && arrived.body != body {
+        return Err(format!("- {client}: its body arrived as {}", String::from_utf8_lossy(&arrived.body)));
     }
     Ok(())
 }

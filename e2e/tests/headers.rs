@@ -1,4 +1,4 @@
-//! Headers that clients may not take away or set: `Connection` options that name what was judged, and headers that tell an
+//! Headers that clients must not remove or set: `Connection` options that name checked headers, and headers that tell an
 //! upstream who the client is. The rows are data (`e2e/headers/`).
 
 #![allow(
@@ -47,11 +47,11 @@ impl Site {
         let before = self.upstream.count();
         let mut connection = self.gateway.client_of_no_api().connect();
         connection.write(sent);
-        let answer = connection.try_read(method);
-        let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(sent)));
+        let response = connection.try_read(method);
+        let response = response.unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(sent)));
         let mut received = self.upstream.received_since(before);
         assert!(received.len() <= 1, "sent twice: {}", String::from_utf8_lossy(sent));
-        (answer, received.pop())
+        (response, received.pop())
     }
 }
 
@@ -98,29 +98,29 @@ fn connection_options_cannot_remove_validated_headers() {
         }
         sent.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
         sent.extend_from_slice(body);
-        let (answer, arrived) = site.send(&sent, "POST");
-        let is_right = match (outcome.as_str(), answer.status) {
+        let (response, arrived) = site.send(&sent, "POST");
+        let is_right = match (outcome.as_str(), response.status) {
             ("rejected", 400) | ("passes", 200) | ("either", 200 | 400) => true,
             ("rejected" | "passes" | "either", _) => false,
             _ => panic!("no outcome: {outcome}"),
         };
         if !is_right {
-            return Err(wrong(format!("{} {}", answer.status, answer.text())));
+            return Err(wrong(format!("{} {}", response.status, response.text())));
         }
-        if arrived.is_some() != (answer.status == 200) {
+        if arrived.is_some() != (response.status == 200) {
             return Err(wrong(format!("the upstream saw {arrived:?}")));
         }
         let Some(arrived) = arrived else { return Ok(()) };
         let own = ["demur-account", "demur-key", "demur-plan", "x-forwarded-for", "x-request-id", "host"];
-        if let Some(name) = own.iter().find(|name| arrived.fields.first(name).is_none()) {
+        if let Some(name) = own.iter().find(|name| arrived.headers.first(name).is_none()) {
             return Err(wrong(format!("{name} did not arrive")));
         }
         for (name, value) in &judged {
-            if arrived.fields.all(name).collect::<Vec<_>>() != [value] {
-                return Err(wrong(format!("{name} arrived as {:?}", arrived.fields.first(name))));
+            if arrived.headers.all(name).collect::<Vec<_>>() != [value] {
+                return Err(wrong(format!("{name} arrived as {:?}", arrived.headers.first(name))));
             }
         }
-        match texts(row, "lacks").iter().find(|name| arrived.fields.first(name).is_some()) {
+        match texts(row, "lacks").iter().find(|name| arrived.headers.first(name).is_some()) {
             Some(name) => Err(wrong(format!("{name} arrived"))),
             None => Ok(()),
         }
@@ -153,20 +153,20 @@ fn identifies(site: &Site, name: &str, is_anonymous: bool) -> Result<(), String>
     spellings.dedup();
     let wrong = |what: String| Err(format!("- {name}: {what}"));
     for spelling in &spellings {
-        let mut request = Request::get("/open").field(spelling, FORGED);
+        let mut request = Request::get("/open").header(spelling, FORGED);
         if !is_anonymous {
-            request = Request::post("/things").key(&site.key).field("X-Required-Param", "good");
-            request = request.field(spelling, FORGED).json(&json!({ "name": "a" }));
+            request = Request::post("/things").key(&site.key).header("X-Required-Param", "good");
+            request = request.header(spelling, FORGED).json(&json!({ "name": "a" }));
         }
         let before = site.upstream.count();
-        let answer = site.gateway.client_of_no_api().send(&request);
+        let response = site.gateway.client_of_no_api().send(&request);
         let received = site.upstream.received_since(before);
         // Rejecting the request is as good as removing the header.
-        if ![200, 400].contains(&answer.status) {
-            return wrong(format!("{spelling} was answered with {} {}", answer.status, answer.text()));
+        if ![200, 400].contains(&response.status) {
+            return wrong(format!("{spelling} was answered with {} {}", response.status, response.text()));
         }
         for arrived in &received {
-            if let Some((name, _)) = arrived.fields.iter().find(|(_, value)| value.contains(FORGED)) {
+            if let Some((name, _)) = arrived.headers.iter().find(|(_, value)| value.contains(FORGED)) {
                 return wrong(format!("sent as {spelling}, it arrived as {name}"));
             }
         }
@@ -181,12 +181,12 @@ fn trusted_proxies_can_set_identity_headers() {
     let check = |row: &Node| {
         let name = text(row, "name");
         let is_own = text(row, "own") == "true";
-        let answer = site.gateway.client_of_no_api().send(&Request::get("/open").field(&name, FORGED));
-        if answer.status != 200 {
-            return Err(format!("- {name}: {} {}", answer.status, answer.text()));
+        let response = site.gateway.client_of_no_api().send(&Request::get("/open").header(&name, FORGED));
+        if response.status != 200 {
+            return Err(format!("- {name}: {} {}", response.status, response.text()));
         }
         let arrived = site.upstream.last();
-        let values: Vec<&str> = arrived.fields.all(&name).collect();
+        let values: Vec<&str> = arrived.headers.all(&name).collect();
         let may_go = text(row, "trusted") == "either" && values.is_empty();
         match is_own {
             false if values != [FORGED] && !may_go => Err(format!("- {name} arrived as {values:?}")),
@@ -205,12 +205,12 @@ fn forwards_ordinary_headers() {
     let rows = rows("ordinary.yaml");
     let check = |row: &Node| {
         let (name, value) = (text(row, "name"), text(row, "value"));
-        let answer = site.gateway.client_of_no_api().send(&Request::get("/open").field(&name, &value));
-        if answer.status != 200 {
-            return Err(format!("- {name}: {} {}", answer.status, answer.text()));
+        let response = site.gateway.client_of_no_api().send(&Request::get("/open").header(&name, &value));
+        if response.status != 200 {
+            return Err(format!("- {name}: {} {}", response.status, response.text()));
         }
         let arrived = site.upstream.last();
-        let values: Vec<&str> = arrived.fields.all(&name).collect();
+        let values: Vec<&str> = arrived.headers.all(&name).collect();
         if values == [value.as_str()] { Ok(()) } else { Err(format!("- {name} arrived as {values:?}")) }
     };
     report(rows.iter().map(check), rows.len());

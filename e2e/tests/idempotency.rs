@@ -1,5 +1,6 @@
 //! One execution per `Idempotency-Key`: what a repeat gets, who gets it, and what happens to responses that are not stored.
 //! Executions are counted at the upstream.
+//! Long because the rules share one gateway, its upstream and its counters.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -32,13 +33,13 @@ fn document() -> String {
     for path in ["free", "paid", "gone", "released", "head", "upstream", "off", "short", "open"] {
         document.push_str(&format!("  /{path}:\n"));
         for method in METHODS {
-            let content = match method {
+            let body = match method {
                 "GET" | "HEAD" | "DELETE" => "",
                 _ => "requestBody: { content: { application/json: {}, text/plain: {} } }, ",
             };
             let method = method.to_lowercase();
             document.push_str(&format!(
-                "    {method}: {{ operationId: {path}-{method}, {content}parameters: [{}], responses: {{ '200': {{ description: ok }} }} }}\n",
+                "    {method}: {{ operationId: {path}-{method}, {body}parameters: [{}], responses: {{ '200': {{ description: ok }} }} }}\n",
                 "{ name: X-Size, in: header, schema: { type: string } }, { name: q, in: query, schema: { type: string } }"
             ));
         }
@@ -89,17 +90,17 @@ fn react(received: &Received) -> MockResponse {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     if received.method == "HEAD" {
         let head = MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 13\r\nX-Kept: one\r\n\r\n");
-        return head.after(Duration::from_millis(if received.fields.first("x-do").is_some() {
+        return head.after(Duration::from_millis(if received.headers.first("x-do").is_some() {
             400
         } else {
             0
         }));
     }
-    match received.fields.first("x-do").unwrap_or_default() {
+    match received.headers.first("x-do").unwrap_or_default() {
         "slow" => MockResponse::json(200, &json!({ "done": true })).after(Duration::from_millis(400)),
         "silence" => MockResponse::silence(),
-        "404" => MockResponse::answer(404, &[], ""),
-        "503" => MockResponse::answer(503, &[], ""),
+        "404" => MockResponse::response(404, &[], ""),
+        "503" => MockResponse::response(503, &[], ""),
         "closes" => MockResponse::closes(),
         "cut" => MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").and_closes(),
         "chunked" => MockResponse::bytes(chunked).and("0\r\n\r\n"),
@@ -111,17 +112,19 @@ fn react(received: &Received) -> MockResponse {
             };
             (0..500).fold(MockResponse::bytes(chunked).after(Duration::from_millis(100)), again)
         }
-        "stream" => {
-            MockResponse::answer(200, &[("Content-Type", "text/event-stream; charset=utf-8")], "data: 1\n\n")
-        }
-        "created" => MockResponse::answer(201, &[("Location", "/items/7")], ""),
-        "nothing" => MockResponse::answer(204, &[], ""),
-        size if size.starts_with("size ") => MockResponse::answer(
+        "stream" => MockResponse::response(
+            200,
+            &[("Content-Type", "text/event-stream; charset=utf-8")],
+            "data: 1\n\n",
+        ),
+        "created" => MockResponse::response(201, &[("Location", "/items/7")], ""),
+        "nothing" => MockResponse::response(204, &[], ""),
+        size if size.starts_with("size ") => MockResponse::response(
             200,
             &[("Content-Type", "text/plain")],
             "x".repeat(size[5..].parse().unwrap()),
         ),
-        _ => MockResponse::answer(200, cookie, "{\"done\":true}"),
+        _ => MockResponse::response(200, cookie, "{\"done\":true}"),
     }
 }
 
@@ -183,7 +186,7 @@ impl Shop {
     /// How many requests with this name have reached the upstream.
     fn executed(&self, name: &str) -> usize {
         let received = self.upstream.received();
-        received.iter().filter(|it| it.fields.first("idempotency-key") == Some(name)).count()
+        received.iter().filter(|it| it.headers.first("idempotency-key") == Some(name)).count()
     }
 
     fn posted(&self, account: &str) -> u64 {
@@ -205,17 +208,17 @@ impl Shop {
 fn named(key: &str, path: &str, name: &str, what: &str) -> Request {
     Request::post(path)
         .key(key)
-        .field("Idempotency-Key", name)
-        .field("X-Do", what)
+        .header("Idempotency-Key", name)
+        .header("X-Do", what)
         .json(&json!({ "item": "tea" }))
 }
 
 /// `replay`, or the code of an error, or else the status.
 fn came(response: &Response) -> String {
-    match (response.field("idempotent-replayed"), response.status) {
+    match (response.header("idempotent-replayed"), response.status) {
         ("true", _) => "replay".to_owned(),
         // A response to HEAD has no body.
-        (_, 409) if response.content.is_empty() => match response.field("retry-after") {
+        (_, 409) if response.body.is_empty() => match response.header("retry-after") {
             "" => "idempotency_completed".to_owned(),
             _ => "idempotency_in_flight".to_owned(),
         },
@@ -240,7 +243,7 @@ fn eight_concurrent_calls_execute_once_for_each_method() {
     for path in ["/free", "/paid"] {
         for method in METHODS {
             let name = format!("{path}-{method}");
-            let mut request = Request::new(method, path).key(&key).field("Idempotency-Key", &name);
+            let mut request = Request::new(method, path).key(&key).header("Idempotency-Key", &name);
             if !matches!(method, "GET" | "HEAD" | "DELETE") {
                 request = request.json(&json!({ "item": "tea" }));
             }
@@ -248,8 +251,8 @@ fn eight_concurrent_calls_execute_once_for_each_method() {
             let all: Vec<String> = responses.iter().map(came).collect();
             assert_eq!(all[0], "200", "{name}");
             assert!(all[1..].iter().all(|came| came == "replay"), "{name}: {all:?}");
-            assert!(responses.iter().all(|it| it.content == responses[0].content), "{name}");
-            assert!(responses.iter().all(|it| it.field("content-length") == "13"), "{name}: {responses:?}");
+            assert!(responses.iter().all(|it| it.body == responses[0].body), "{name}");
+            assert!(responses.iter().all(|it| it.header("content-length") == "13"), "{name}: {responses:?}");
             assert_eq!(shop.executed(&name), 1, "{name}");
             charged += if path == "/paid" { 2 } else { 0 };
         }
@@ -269,7 +272,7 @@ fn sixty_concurrent_calls_execute_once() {
         for method in METHODS {
             let name = format!("{path}-{method}");
             let request = Request::new(method, path).key(&key);
-            let mut request = request.field("Idempotency-Key", &name).field("X-Do", "slow");
+            let mut request = request.header("Idempotency-Key", &name).header("X-Do", "slow");
             if !matches!(method, "GET" | "HEAD" | "DELETE") {
                 request = request.json(&json!({ "item": "tea" }));
             }
@@ -282,7 +285,7 @@ fn sixty_concurrent_calls_execute_once() {
                         let response = connection.send(&request);
                         *counts.lock().unwrap().entry(came(&response)).or_default() += 1;
                         if came(&response) == "idempotency_in_flight" {
-                            assert_eq!((response.status, response.field("retry-after")), (409, "1"));
+                            assert_eq!((response.status, response.header("retry-after")), (409, "1"));
                         }
                     });
                 }
@@ -304,33 +307,33 @@ fn replay_equals_the_response_except_for_per_request_headers() {
     let mut shop = shop();
     let key = shop.account("acme");
     let first = shop.send(&key, "/free", "order", "");
-    assert_eq!(first.field("set-cookie"), "session=secret");
+    assert_eq!(first.header("set-cookie"), "session=secret");
     assert!(
-        first.fields.first("idempotent-replayed").is_none()
-            && first.fields.first("original-request").is_none()
+        first.headers.first("idempotent-replayed").is_none()
+            && first.headers.first("original-request").is_none()
     );
     for restarts in [false, true] {
         if restarts {
             shop = shop.restarted();
         }
         let again = shop.send(&key, "/free", "order", "");
-        assert_eq!((again.status, &again.content), (first.status, &first.content));
-        assert_eq!(again.field("content-type"), "application/json");
-        assert_eq!(again.fields.all("x-kept").collect::<Vec<_>>(), ["one", "two"]);
-        assert_eq!(again.field("original-request"), first.field("x-request-id"));
-        assert_ne!(again.field("x-request-id"), first.field("x-request-id"));
-        assert_ne!(again.field("x-request-id"), "of-the-upstream");
+        assert_eq!((again.status, &again.body), (first.status, &first.body));
+        assert_eq!(again.header("content-type"), "application/json");
+        assert_eq!(again.headers.all("x-kept").collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(again.header("original-request"), first.header("x-request-id"));
+        assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
+        assert_ne!(again.header("x-request-id"), "of-the-upstream");
         for name in ["set-cookie", "x-hop", "ratelimit"] {
-            assert_eq!(again.fields.first(name), None, "{name}: {again:?}");
+            assert_eq!(again.headers.first(name), None, "{name}: {again:?}");
         }
-        assert!(!again.field("date").contains("2024"), "{again:?}");
-        shop.gateway.tells(&format!("replayed the response to request {}", first.field("x-request-id")));
+        assert!(!again.header("date").contains("2024"), "{again:?}");
+        shop.gateway.reveals(&format!("replayed the response to request {}", first.header("x-request-id")));
     }
     for (what, status, location) in [("created", 201, "/items/7"), ("nothing", 204, "")] {
         let first = shop.send(&key, "/free", what, what);
         let again = shop.send(&key, "/free", what, what);
-        assert_eq!((first.status, again.status, again.content.len()), (status, status, 0), "{again:?}");
-        assert_eq!((came(&again).as_str(), again.field("location")), ("replay", location));
+        assert_eq!((first.status, again.status, again.body.len()), (status, status, 0), "{again:?}");
+        assert_eq!((came(&again).as_str(), again.header("location")), ("replay", location));
     }
 }
 
@@ -338,31 +341,27 @@ fn replay_equals_the_response_except_for_per_request_headers() {
 fn rejects_another_request_with_the_same_key() {
     let shop = shop();
     let key = shop.account("acme");
-    let base = || Request::post("/paid?q=1").key(&key).field("X-Size", "large");
-    let tea = || base().content("application/json", "{\"item\":\"tea\"}").field("Idempotency-Key", "order");
+    let base = || Request::post("/paid?q=1").key(&key).header("X-Size", "large");
+    let tea = || base().body("application/json", "{\"item\":\"tea\"}").header("Idempotency-Key", "order");
     assert_eq!(came(&shop.client.send(&tea())), "200");
-    let with = |request: Request| request.field("Idempotency-Key", "order");
+    let with = |request: Request| request.header("Idempotency-Key", "order");
     let plain = |method: &str, target: &str| {
-        let request = Request::new(method, target).key(&key).field("X-Size", "large");
-        with(request.content("application/json", "{\"item\":\"tea\"}"))
+        let request = Request::new(method, target).key(&key).header("X-Size", "large");
+        with(request.body("application/json", "{\"item\":\"tea\"}"))
     };
     let rows = [
-        (
-            "content",
-            with(base().content("application/json", "{\"item\":\"coffee\"}")),
-            "idempotency_mismatch",
-        ),
+        ("content", with(base().body("application/json", "{\"item\":\"coffee\"}")), "idempotency_mismatch"),
         ("no content", with(base()), "idempotency_mismatch"),
-        ("content type", with(base().content("text/plain", "{\"item\":\"tea\"}")), "idempotency_mismatch"),
+        ("content type", with(base().body("text/plain", "{\"item\":\"tea\"}")), "idempotency_mismatch"),
         ("another parameter", plain("POST", "/paid?q=2"), "idempotency_mismatch"),
         ("no parameter", plain("POST", "/paid"), "idempotency_mismatch"),
         ("one more parameter", plain("POST", "/paid?q=1&r=2"), "idempotency_mismatch"),
         ("method", plain("PUT", "/paid?q=1"), "idempotency_mismatch"),
         ("operation", plain("POST", "/free?q=1"), "idempotency_mismatch"),
-        ("precondition", tea().field("If-Match", "\"1\""), "idempotency_mismatch"),
+        ("precondition", tea().header("If-Match", "\"1\""), "idempotency_mismatch"),
         (
             "no declared header",
-            with(Request::post("/paid?q=1").key(&key).content("application/json", "{\"item\":\"tea\"}")),
+            with(Request::post("/paid?q=1").key(&key).body("application/json", "{\"item\":\"tea\"}")),
             "idempotency_mismatch",
         ),
         (
@@ -370,22 +369,22 @@ fn rejects_another_request_with_the_same_key() {
             with(
                 Request::post("/paid?q=1")
                     .key(&key)
-                    .field("X-Size", "small")
-                    .content("application/json", "{\"item\":\"tea\"}"),
+                    .header("X-Size", "small")
+                    .body("application/json", "{\"item\":\"tea\"}"),
             ),
             "idempotency_mismatch",
         ),
         // Headers that differ per attempt are not a part of the fingerprint.
-        ("another header", tea().field("User-Agent", "other"), "replay"),
-        ("request id", tea().field("X-Request-Id", "0123456789abcdef-mine"), "replay"),
-        ("trace", tea().field("Traceparent", "00-1-1-00"), "replay"),
+        ("another header", tea().header("User-Agent", "other"), "replay"),
+        ("request id", tea().header("X-Request-Id", "0123456789abcdef-mine"), "replay"),
+        ("trace", tea().header("Traceparent", "00-1-1-00"), "replay"),
         ("nothing", tea(), "replay"),
     ];
     for (what, request, expected) in rows {
         let response = shop.client.send(&request);
         assert_eq!(came(&response), expected, "{what}: {response:?}");
         if expected == "idempotency_mismatch" {
-            assert_eq!((response.status, response.fields.first("retry-after")), (422, None), "{what}");
+            assert_eq!((response.status, response.headers.first("retry-after")), (422, None), "{what}");
         }
     }
     assert_eq!((shop.executed("order"), shop.posted("acme")), (1, 2));
@@ -395,7 +394,7 @@ fn rejects_another_request_with_the_same_key() {
         ("\"8e03978e-40d5-43dd-bc93-6894a57f9324\"", "200", "replay"),
         (&"x".repeat(1000), "200", "replay"),
     ] {
-        let request = base().content("application/json", "{}").field("Idempotency-Key", name);
+        let request = base().body("application/json", "{}").header("Idempotency-Key", name);
         assert_eq!([0; 2].map(|_| came(&shop.client.send(&request))), [first, again], "{name:?}");
     }
 }
@@ -408,7 +407,7 @@ fn only_authorized_clients_get_a_replay() {
     let of = |operations: &[&str], resources: &[&str]| {
         shop.key(NewKey { account: "acme", operations, resources, ..NewKey::default() })
     };
-    let request = |key: &str| Request::post("/shelves/one").key(key).field("Idempotency-Key", "order");
+    let request = |key: &str| Request::post("/shelves/one").key(key).header("Idempotency-Key", "order");
     assert_eq!(came(&shop.client.send(&request(&key))), "200");
     let covers = of(&["shelve"], &["shelf:one"]);
     for (who, key, expected) in [
@@ -447,7 +446,7 @@ fn unstored_response_is_reported_and_not_executed_again() {
             let again = shop.send(&key, path, &name, what);
             assert_eq!(came(&again), expected, "{name}");
             if expected == "idempotency_completed" {
-                assert_eq!((again.status, again.fields.first("retry-after")), (409, None), "{name}");
+                assert_eq!((again.status, again.headers.first("retry-after")), (409, None), "{name}");
             }
             assert_eq!(shop.executed(&name), 1, "{name}");
         }
@@ -486,7 +485,7 @@ fn failed_operation_is_executed_again() {
             let failed = shop.send(&key, path, &name, what);
             assert!(failed.status >= 400 && failed.status != 409, "{name}: {failed:?}");
             // Another request cannot use the same key.
-            let other = Request::post(path).key(&key).field("Idempotency-Key", &name).json(&json!({}));
+            let other = Request::post(path).key(&key).header("Idempotency-Key", &name).json(&json!({}));
             assert_eq!(came(&shop.client.send(&other)), "idempotency_mismatch", "{name}");
             let before = shop.executed(&name);
             assert_eq!(came(&shop.send(&key, path, &name, "")), "200", "{name}");
@@ -501,12 +500,12 @@ fn failed_operation_is_executed_again() {
 /// Sends a request, reads until this text has arrived, and disconnects.
 fn goes_away(shop: &Shop, key: &str, path: &str, name: &str, what: &str, until: &str) {
     let mut stream = TcpStream::connect(shop.gateway.address()).unwrap();
-    let content = "{\"item\":\"tea\"}";
+    let body = "{\"item\":\"tea\"}";
     write!(
         stream,
         "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: {name}\r\nX-Do: {what}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{content}",
-        content.len()
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
     )
     .unwrap();
     let (mut read, mut piece) = (String::new(), [0; 1000]);
@@ -591,7 +590,7 @@ fn deduplicating_service_gets_bounded_repeats() {
     let all: Vec<String> = (0..6).map(|_| came(&shop.send(&key, "/upstream", "order", ""))).collect();
     assert_eq!(all, ["200", "200", "200", "200", "idempotency_completed", "idempotency_completed"]);
     assert_eq!((shop.executed("order"), shop.posted("acme")), (4, 2), "one charge, three repeats");
-    let other = Request::post("/upstream").key(&key).field("Idempotency-Key", "order").json(&json!({}));
+    let other = Request::post("/upstream").key(&key).header("Idempotency-Key", "order").json(&json!({}));
     assert_eq!(came(&shop.client.send(&other)), "idempotency_mismatch");
 }
 
@@ -645,12 +644,12 @@ fn stored_responses_are_private() {
 fn replay_header_is_exposed_to_other_origins() {
     let shop = shop_with("    cors: { origins: [\"https://app.example\"] }\n");
     let key = shop.account("acme");
-    let request = named(&key, "/free", "order", "").field("Origin", "https://app.example");
+    let request = named(&key, "/free", "order", "").header("Origin", "https://app.example");
     for expected in ["200", "replay"] {
         let response = shop.client.send(&request);
         assert_eq!(came(&response), expected);
-        assert_eq!(response.field("access-control-allow-origin"), "https://app.example");
-        let exposed: Vec<&str> = response.fields.all("access-control-expose-headers").collect();
+        assert_eq!(response.header("access-control-allow-origin"), "https://app.example");
+        let exposed: Vec<&str> = response.headers.all("access-control-expose-headers").collect();
         let exposed = exposed.join(", ");
         assert_eq!(
             exposed.contains("idempotent-replayed, original-request"),

@@ -1,5 +1,6 @@
 //! Limits over HTTP: what each of them lets pass and for whom, what a denial says of it, when it is over, and what
 //! is charged for a request that is sent again.
+//! Long because the rules share their setup.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -67,7 +68,7 @@ fn shop(plans: &str) -> Shop {
 /// The same, with one more line for the API.
 fn shop_with(plans: &str, of_api: &str) -> Shop {
     let upstream = Upstream::start(|received: &Received| match received.target.as_str() {
-        _ if received.fields.first("x-fail").is_some() => MockResponse::answer(404, &[], ""),
+        _ if received.headers.first("x-fail").is_some() => MockResponse::response(404, &[], ""),
         "/slow" => endless(),
         "/buy" => MockResponse::json(200, &json!({})).after(Duration::from_millis(300)),
         _ => MockResponse::json(200, &json!({})),
@@ -153,8 +154,8 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn delay(answer: &Response) -> Option<u64> {
-    answer.fields.first("retry-after").map(|delay| delay.parse().unwrap())
+fn delay(response: &Response) -> Option<u64> {
+    response.headers.first("retry-after").map(|delay| delay.parse().unwrap())
 }
 
 #[test]
@@ -168,47 +169,44 @@ fn rejection_names_the_limit_the_remainder_and_the_reset() {
     let denied = |plan: &str| {
         let key = shop.key(plan);
         assert_eq!(shop.get("/items", &key).status, 200, "{plan}");
-        let answer = shop.get("/items", &key);
-        (answer.json(), delay(&answer), answer)
+        let response = shop.get("/items", &key);
+        (response.json(), delay(&response), response)
     };
-    let (both, wait, answer) = denied("both");
+    let (both, wait, response) = denied("both");
     assert_eq!(
         both,
         json!({ "code": "slow_down", "message": "1 are allowed, 0 are left.", "limit": 1, "remaining": 0,
                 "window": 3600, "violated": ["minute", "hour"] })
     );
-    assert!((3590..=3600).contains(&wait.unwrap()), "{answer:?}");
-    // No client is told to sleep for an hour.
-    assert_eq!(answer.field("x-should-retry"), "false");
+    assert!((3590..=3600).contains(&wait.unwrap()), "{response:?}");
+    // No `Retry-After` is an hour.
+    assert_eq!(response.header("x-should-retry"), "false");
 
-    let (day, wait, answer) = denied("day");
+    let (day, wait, response) = denied("day");
     assert_eq!((&day["limit"], &day["remaining"], &day["window"]), (&json!(1), &json!(0), &json!(86_400)));
     assert_eq!(day["violated"], json!(["daily"]));
     let resets_at: jiff::Timestamp = day["resets_at"].as_str().unwrap().parse().unwrap();
     let left = resets_at.duration_since(jiff::Timestamp::now()).as_secs();
-    assert!((left - i64::try_from(wait.unwrap()).unwrap()).abs() <= 5, "{answer:?}");
+    assert!((left - i64::try_from(wait.unwrap()).unwrap()).abs() <= 5, "{response:?}");
 
     assert_eq!(denied("all").0["violated"], json!(["minute", "daily"]));
 
     let poor = shop.key("poor");
     let buy = Request::post("/buy").key(&poor).json(&json!({}));
     assert_eq!(shop.client.send(&buy).status, 200);
-    let answer = shop.client.send(&buy);
-    let content = answer.json();
-    assert_eq!((answer.status, delay(&answer)), (402, None), "{answer:?}");
-    assert_eq!((&content["needed"], &content["available"]), (&json!(2), &json!(1)));
-    assert!(content["resets_at"].is_string(), "{content}");
+    let response = shop.client.send(&buy);
+    let body = response.json();
+    assert_eq!((response.status, delay(&response)), (402, None), "{response:?}");
+    assert_eq!((&body["needed"], &body["available"]), (&json!(2), &json!(1)));
+    assert!(body["resets_at"].is_string(), "{body}");
 
     for _ in 0..3 {
         assert_eq!(shop.get("/items", "shp_none").status, 401);
     }
-    let answer = shop.get("/items", "shp_none");
-    let content = answer.json();
-    assert_eq!(
-        (&content["limit"], &content["remaining"], &content["window"]),
-        (&json!(3), &json!(0), &json!(3600))
-    );
-    assert!(delay(&answer).unwrap() > 60, "{answer:?}");
+    let response = shop.get("/items", "shp_none");
+    let body = response.json();
+    assert_eq!((&body["limit"], &body["remaining"], &body["window"]), (&json!(3), &json!(0), &json!(3600)));
+    assert!(delay(&response).unwrap() > 60, "{response:?}");
 }
 
 /// Some clients sleep for any `Retry-After`, however long.
@@ -228,16 +226,19 @@ fn omits_retry_after_when_the_wait_is_too_long() {
         for (plan, expected) in rows {
             let key = shop.key(plan);
             assert_eq!(shop.get("/items", &key).status, 200, "{of_api} {plan}");
-            let answer = shop.get("/items", &key);
-            assert_eq!(answer.status, 429, "{of_api} {plan}");
-            assert_eq!(answer.field("x-should-retry"), expected, "{of_api} {plan}: {answer:?}");
+            let response = shop.get("/items", &key);
+            assert_eq!(response.status, 429, "{of_api} {plan}");
+            assert_eq!(response.header("x-should-retry"), expected, "{of_api} {plan}: {response:?}");
             // The reset is reported all the same.
-            assert!(delay(&answer).is_some() && answer.field("ratelimit").contains(";t="), "{answer:?}");
+            assert!(
+                delay(&response).is_some() && response.header("ratelimit").contains(";t="),
+                "{response:?}"
+            );
         }
     }
 }
 
-/// A request that costs more than the whole limit can never pass, so the client is not told to wait.
+/// A request that costs more than the whole limit can never pass, so there is no `Retry-After`.
 #[test]
 fn omits_retry_after_when_waiting_cannot_help() {
     let shop = shop(
@@ -248,16 +249,16 @@ fn omits_retry_after_when_waiting_cannot_help() {
     for (plan, violated) in [("day", "daily"), ("burst", "burst")] {
         let key = shop.key(plan);
         for _ in 0..2 {
-            let answer = shop.get("/ten", &key);
-            assert_eq!((answer.status, delay(&answer)), (429, None), "{plan}: {answer:?}");
-            assert_eq!(answer.field("x-should-retry"), "false", "{plan}");
-            assert_eq!(answer.json()["violated"], json!([violated]), "{plan}");
+            let response = shop.get("/ten", &key);
+            assert_eq!((response.status, delay(&response)), (429, None), "{plan}: {response:?}");
+            assert_eq!(response.header("x-should-retry"), "false", "{plan}");
+            assert_eq!(response.json()["violated"], json!([violated]), "{plan}");
         }
     }
     let key = shop.key("wide");
     assert_eq!(shop.get("/ten", &key).status, 200);
-    let answer = shop.get("/ten", &key);
-    assert!(answer.status == 429 && delay(&answer).is_some(), "tomorrow it would pass: {answer:?}");
+    let response = shop.get("/ten", &key);
+    assert!(response.status == 429 && delay(&response).is_some(), "tomorrow it would pass: {response:?}");
 }
 
 #[test]
@@ -265,11 +266,11 @@ fn releases_concurrency_slots_however_a_request_ends() {
     let shop = shop("  two: { concurrency: 2 }");
     let key = shop.key("two");
     let (first, second) = (shop.begins(&key), shop.begins(&key));
-    let answer = shop.get("/items", &key);
-    assert_eq!(answer.status, 429, "{answer:?}");
+    let response = shop.get("/items", &key);
+    assert_eq!(response.status, 429, "{response:?}");
     let expected = json!({ "code": "slow_down", "message": "2 are allowed, 0 are left.", "limit": 2,
                            "remaining": 0, "violated": ["concurrency"] });
-    assert_eq!((answer.json(), delay(&answer)), (expected, Some(1)));
+    assert_eq!((response.json(), delay(&response)), (expected, Some(1)));
     // Another account has its own slots.
     assert_eq!(shop.get("/items", &shop.key("two")).status, 200);
     // A client that disconnects releases one slot, and only one.
@@ -283,7 +284,7 @@ fn releases_concurrency_slots_however_a_request_ends() {
     // Complete responses of any status.
     for _ in 0..5 {
         wait_until("a slot is free", || shop.get("/items", &key).status == 200);
-        let failing = Request::get("/items").key(&key).field("X-Fail", "1");
+        let failing = Request::get("/items").key(&key).header("X-Fail", "1");
         wait_until("a slot is free", || shop.client.send(&failing).status == 404);
     }
 }
@@ -296,7 +297,7 @@ fn success_quota_does_not_count_failures() {
         let key = shop.key(plan);
         let ask = |fails: bool| {
             let request = Request::get("/items").key(&key);
-            shop.client.send(&if fails { request.field("X-Fail", "1") } else { request }).status
+            shop.client.send(&if fails { request.header("X-Fail", "1") } else { request }).status
         };
         assert_eq!([true, true, false, false, false].map(ask), statuses, "{plan}");
     }
@@ -313,17 +314,17 @@ fn shadow_limit_rejects_nothing_and_is_logged() {
     let key = shop.key("shadows");
     let held = shop.begins(&key);
     for _ in 0..3 {
-        let answer = shop.get("/items", &key);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(answer.fields.first("ratelimit").is_none(), "nobody's business: {answer:?}");
-        let line = shop.gateway.logged(answer.field("x-request-id"));
-        let told: Vec<&str> = line["would_reject"]
+        let response = shop.get("/items", &key);
+        assert_eq!(response.status, 200, "{response:?}");
+        assert!(response.headers.first("ratelimit").is_none(), "nobody's business: {response:?}");
+        let line = shop.gateway.logged(response.header("x-request-id"));
+        let reported: Vec<&str> = line["would_reject"]
             .as_array()
             .unwrap()
             .iter()
             .filter_map(|it| it["condition"].as_str())
             .collect();
-        assert_eq!(told, ["rate.exceeded", "rate.concurrency", "quota.exceeded"], "{line}");
+        assert_eq!(reported, ["rate.exceeded", "rate.concurrency", "quota.exceeded"], "{line}");
     }
     drop(held);
 }
@@ -344,11 +345,11 @@ fn rate_limit_counts_per_configured_scope() {
         let keys: [&str; 6] = [&one, &other, &one, &other, &one, &other];
         assert_eq!(shop.statuses("/items", &keys), statuses, "{plan}");
     }
-    // By the client's address, whatever key of the account it has: told by a proxy that is believed.
+    // By the client's address, for all keys of the account: a trusted proxy reports it.
     shop.gateway.folder().create_account("of-address", "address");
     let (one, other) = (shop.key_of("of-address"), shop.key_of("of-address"));
     let ask = |(key, address): (&String, &str)| {
-        shop.client.send(&Request::get("/items").key(key).field("X-Forwarded-For", address)).status
+        shop.client.send(&Request::get("/items").key(key).header("X-Forwarded-For", address)).status
     };
     let (here, there) = ("192.0.2.1", "192.0.2.2");
     let asked = [(&one, here), (&other, here), (&one, here), (&one, there), (&other, there), (&other, there)];
@@ -370,11 +371,11 @@ fn plan_change_applies_at_once_and_resets_no_counter() {
     shop.gateway.folder().result(&["accounts", "set-plan", "acme", "large"]);
     assert_eq!(shop.statuses("/items", &[key; 3]), [200, 200, 429], "three of five are used");
     shop.gateway.folder().result(&["accounts", "set-plan", "acme", "small"]);
-    let answer = shop.get("/items", key).json();
+    let response = shop.get("/items", key).json();
     assert_eq!(
-        (&answer["remaining"], &answer["violated"]),
+        (&response["remaining"], &response["violated"]),
         (&json!(0), &json!(["few", "daily"])),
-        "{answer}"
+        "{response}"
     );
 }
 
@@ -384,7 +385,7 @@ fn retried_request_is_charged_once() {
     shop.gateway.folder().create_account("acme", "rich");
     let key = shop.key_of("acme");
     let buy = |item: &str| {
-        Request::post("/buy").key(&key).json(&json!({ "item": item })).field("Idempotency-Key", "order-1")
+        Request::post("/buy").key(&key).json(&json!({ "item": item })).header("Idempotency-Key", "order-1")
     };
     let posted = || shop.gateway.folder().account("acme")["credits"]["posted"].clone();
     // While the first is in flight.
@@ -405,13 +406,13 @@ fn retried_request_is_charged_once() {
         shop.upstream
             .received()
             .iter()
-            .map(|it| it.fields.first("idempotency-key").map(str::to_owned))
+            .map(|it| it.headers.first("idempotency-key").map(str::to_owned))
             .collect::<Vec<_>>()
     };
     assert_eq!(keys(), [Some("order-1".to_owned())]);
     wait_until("it is charged", || posted() == json!(2));
     let again = shop.client.send(&buy("tea"));
-    assert_eq!((again.status, again.field("idempotent-replayed")), (200, "true"), "{again:?}");
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, "true"), "{again:?}");
     assert_eq!(keys().len(), 1, "a replay does not reach the service");
     let other = shop.client.send(&buy("coffee"));
     assert_eq!((other.status, &other.json()["code"]), (422, &json!("idempotency_mismatch")), "{other:?}");
@@ -419,8 +420,8 @@ fn retried_request_is_charged_once() {
     assert_eq!((keys().len(), posted()), (1, json!(2)));
     // The failed attempt was released; the next one is charged.
     let late = |fails: bool| {
-        let request = Request::post("/buy").key(&key).json(&json!({})).field("Idempotency-Key", "order-2");
-        shop.client.send(&if fails { request.field("X-Fail", "1") } else { request }).status
+        let request = Request::post("/buy").key(&key).json(&json!({})).header("Idempotency-Key", "order-2");
+        shop.client.send(&if fails { request.header("X-Fail", "1") } else { request }).status
     };
     assert_eq!((late(true), late(false), late(false)), (404, 200, 200));
     wait_until("it is charged", || posted() == json!(4));
@@ -435,18 +436,22 @@ fn distinguishes_held_credits_from_spent_credits() {
     thread::scope(|scope| {
         let first = scope.spawn(|| shop.client.send(&buy).status);
         wait_until("the first has come", || !shop.upstream.received().is_empty());
-        let answer = shop.client.send(&buy);
-        let content = answer.json();
-        assert_eq!((answer.status, &content["code"]), (429, &json!("credits_held")), "{answer:?}");
-        assert_eq!((&content["needed"], &content["available"]), (&json!(2), &json!(1)));
-        assert_eq!(answer.field("x-should-retry"), "true");
+        let response = shop.client.send(&buy);
+        let body = response.json();
+        assert_eq!((response.status, &body["code"]), (429, &json!("credits_held")), "{response:?}");
+        assert_eq!((&body["needed"], &body["available"]), (&json!(2), &json!(1)));
+        assert_eq!(response.header("x-should-retry"), "true");
         // The first holds its credits for half a minute.
-        assert!((25..=30).contains(&delay(&answer).unwrap()), "{answer:?}");
+        assert!((25..=30).contains(&delay(&response).unwrap()), "{response:?}");
         assert_eq!(first.join().unwrap(), 200);
     });
     wait_until("the first is charged", || shop.client.send(&buy).status == 402);
-    let answer = shop.client.send(&buy);
-    assert_eq!((&answer.json()["code"], delay(&answer)), (&json!("credits_exhausted"), None), "{answer:?}");
-    assert_eq!(answer.field("x-should-retry"), "false");
+    let response = shop.client.send(&buy);
+    assert_eq!(
+        (&response.json()["code"], delay(&response)),
+        (&json!("credits_exhausted"), None),
+        "{response:?}"
+    );
+    assert_eq!(response.header("x-should-retry"), "false");
     assert_eq!(shop.upstream.received().len(), 1);
 }

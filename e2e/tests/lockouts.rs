@@ -109,8 +109,8 @@ fn rejects_a_configuration_that_locks_accounts_out_and_names_them() {
         let served = run(&["serve", "--listen", "127.0.0.1:0"], scene.folder.path());
         assert_eq!((served.code, served.stdout.as_str()), (Some(3), ""), "{name}: {served:?}");
         // For people, in lines of a hundred characters.
-        let told = served.stderr.replace(['\n', '│', ' '], "");
-        assert!(told.contains(&scene.key) && told.contains("--allow-lockout"), "{name}: {served:?}");
+        let reported = served.stderr.replace(['\n', '│', ' '], "");
+        assert!(reported.contains(&scene.key) && reported.contains("--allow-lockout"), "{name}: {served:?}");
 
         // Commands on keys read no document, and so cannot know what is locked out by one.
         if *name == "another name of the operation" {
@@ -131,8 +131,8 @@ fn rejects_a_configuration_that_locks_accounts_out_and_names_them() {
         if let Some(status) = status {
             let client = demur_e2e::Client::new(address, "/trackyard", demur_e2e::contract(API));
             let request = demur_e2e::Request::post("/api/external/v1/search").key(&scene.secret);
-            let answer = client.send(&request.json(&serde_json::json!({ "query": "epic" })));
-            assert_eq!(answer.status, *status, "{name}: {answer:?}");
+            let response = client.send(&request.json(&serde_json::json!({ "query": "epic" })));
+            assert_eq!(response.status, *status, "{name}: {response:?}");
         }
     }
 }

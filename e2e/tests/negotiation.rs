@@ -27,20 +27,20 @@ fn every_api_responds_with_problem_json_when_accepted() {
         let client = client(&demo, example.name, own.as_problem().expect("none of them rules it out"));
         let usual = demo.client(example.name).send(&Request::get("/nothing/here"));
         let wish = "application/problem+json, application/json;q=0.5";
-        let answer = client.send(&Request::get("/nothing/here").field("Accept", wish));
-        assert_eq!(answer.status, usual.status, "{answer:?}");
-        let problem: Json = serde_json::from_slice(&answer.content).unwrap();
-        assert_eq!(problem["status"], answer.status, "{problem}");
+        let response = client.send(&Request::get("/nothing/here").header("Accept", wish));
+        assert_eq!(response.status, usual.status, "{response:?}");
+        let problem: Json = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!(problem["status"], response.status, "{problem}");
         for member in ["type", "title", "detail", "instance"] {
             assert!(problem[member].is_string(), "{member}: {problem}");
         }
         assert!(
-            answer.fields.all("vary").next().is_some_and(|vary| vary.starts_with("accept")),
-            "{answer:?}"
+            response.headers.all("vary").next().is_some_and(|vary| vary.starts_with("accept")),
+            "{response:?}"
         );
         // Neither of these prefers problem+json.
         for accept in ["*/*", "application/json, application/problem+json"] {
-            demo.client(example.name).send(&Request::get("/nothing/here").field("Accept", accept));
+            demo.client(example.name).send(&Request::get("/nothing/here").header("Accept", accept));
         }
     }
 }
@@ -54,12 +54,20 @@ fn responds_in_the_language_of_the_client() {
         for locale in own.locales().skip(1) {
             let view = own.in_locale(locale).unwrap();
             let request =
-                Request::get("/nothing/here").field("Accept-Language", &format!("xx, {locale};q=0.5"));
-            let answer = client(&demo, example.name, view).send(&request);
-            assert_eq!(answer.fields.all("content-language").collect::<Vec<_>>(), [locale], "{answer:?}");
+                Request::get("/nothing/here").header("Accept-Language", &format!("xx, {locale};q=0.5"));
+            let response = client(&demo, example.name, view).send(&request);
+            assert_eq!(
+                response.headers.all("content-language").collect::<Vec<_>>(),
+                [locale],
+                "{response:?}"
+            );
             let usual = demo.client(example.name).send(&Request::get("/nothing/here"));
-            assert_eq!(usual.fields.all("content-language").collect::<Vec<_>>(), [own.locale()], "{usual:?}");
-            assert_ne!(usual.text(), answer.text());
+            assert_eq!(
+                usual.headers.all("content-language").collect::<Vec<_>>(),
+                [own.locale()],
+                "{usual:?}"
+            );
+            assert_ne!(usual.text(), response.text());
             heard += 1;
         }
     }

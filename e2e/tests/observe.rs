@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use demur_e2e::{Fields, Gateway, MockResponse, NewKey, Received, Response, TestDir, Upstream};
+use demur_e2e::{Gateway, Headers, MockResponse, NewKey, Received, Response, TestDir, Upstream};
 use serde_json::Value as Json;
 
 const DOCUMENT: &str = "openapi: 3.1.0
@@ -28,50 +28,50 @@ const OWN: &str = "Bearer of-the-service-itself";
 
 /// A service with its own authentication and error format.
 fn service(received: &Received) -> MockResponse {
-    answer(received).and_closes()
+    response(received).and_closes()
 }
 
-fn answer(received: &Received) -> MockResponse {
-    let is_known = received.fields.all("authorization").any(|value| value == OWN)
+fn response(received: &Received) -> MockResponse {
+    let is_known = received.headers.all("authorization").any(|value| value == OWN)
         || received.target.contains("token=of-the-service");
     let date = ("Date", "Fri, 20 Nov 2026 12:00:00 GMT");
     if received.method == "OPTIONS" {
-        let fields = [date, ("Allow", "GET"), ("Access-Control-Allow-Origin", "https://theirs.example")];
-        return MockResponse::answer(204, &fields, "");
+        let headers = [date, ("Allow", "GET"), ("Access-Control-Allow-Origin", "https://theirs.example")];
+        return MockResponse::response(204, &headers, "");
     }
     if !is_known {
-        let fields = [date, ("Content-Type", "text/html"), ("WWW-Authenticate", "Basic realm=\"theirs\"")];
-        return MockResponse::answer(401, &fields, "<html>Who are you?</html>");
+        let headers = [date, ("Content-Type", "text/html"), ("WWW-Authenticate", "Basic realm=\"theirs\"")];
+        return MockResponse::response(401, &headers, "<html>Who are you?</html>");
     }
     let row = received.target.trim_start_matches("/rows/").split('?').next().unwrap_or_default();
     match row {
         "missing" | "missing-too" => {
-            let fields = [date, ("Content-Type", "text/html"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")];
-            MockResponse::answer(404, &fields, "<!doctype html><h1>No such row</h1>")
+            let headers = [date, ("Content-Type", "text/html"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")];
+            MockResponse::response(404, &headers, "<!doctype html><h1>No such row</h1>")
         }
-        "broken" => MockResponse::answer(
+        "broken" => MockResponse::response(
             500,
             &[date, ("Content-Type", "text/plain")],
             "Traceback (most recent call last):",
         ),
-        "busy" => MockResponse::answer(503, &[date, ("Retry-After", "soon"), ("ETag", "\"7\"")], ""),
+        "busy" => MockResponse::response(503, &[date, ("Retry-After", "soon"), ("ETag", "\"7\"")], ""),
         "paid" => {
-            MockResponse::answer(402, &[date, ("Content-Type", "application/json")], "{ \"pay\" :  1 }")
+            MockResponse::response(402, &[date, ("Content-Type", "application/json")], "{ \"pay\" :  1 }")
         }
-        "raised" => MockResponse::answer(
+        "raised" => MockResponse::response(
             409,
             &[date, ("Content-Type", "application/problem+json")],
             "{\"code\":\"taken\"}",
         ),
-        "large" => MockResponse::answer(400, &[date, ("Content-Type", "text/plain")], "x".repeat(200_000)),
+        "large" => MockResponse::response(400, &[date, ("Content-Type", "text/plain")], "x".repeat(200_000)),
         "chunked" => MockResponse::bytes(
             "HTTP/1.1 422 No\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno,\r\n4\r\n no!\r\n0\r\n\r\n",
         ),
-        "named" => MockResponse::answer(404, &[date, ("X-Request-Id", "theirs-0123456789abcdef")], "no"),
-        "unsound" => MockResponse::answer(200, &[date, ("Content-Type", "application/json")], "[1]"),
+        "named" => MockResponse::response(404, &[date, ("X-Request-Id", "theirs-0123456789abcdef")], "no"),
+        "unsound" => MockResponse::response(200, &[date, ("Content-Type", "application/json")], "[1]"),
         "slow" => MockResponse::json(200, &serde_json::json!({})).after(Duration::from_millis(500)),
-        "elsewhere" => MockResponse::answer(302, &[date, ("Location", "/rows/here")], ""),
-        _ => MockResponse::answer(200, &[date, ("Content-Type", "application/json")], "{}"),
+        "elsewhere" => MockResponse::response(302, &[date, ("Location", "/rows/here")], ""),
+        _ => MockResponse::response(200, &[date, ("Content-Type", "application/json")], "{}"),
     }
 }
 
@@ -80,12 +80,12 @@ fn ask(
     host: SocketAddr,
     method: &str,
     target: &str,
-    fields: &[(&str, &str)],
+    headers: &[(&str, &str)],
 ) -> Response {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-    for (name, value) in fields {
+    for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
@@ -95,14 +95,14 @@ fn ask(
 }
 
 /// Headers by name, without hop-by-hop ones.
-fn told(fields: &Fields) -> BTreeMap<&str, Vec<&str>> {
-    let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+fn reported(headers: &Headers) -> BTreeMap<&str, Vec<&str>> {
+    let mut reported: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, value) in
-        fields.iter().filter(|(name, _)| !matches!(*name, "connection" | "transfer-encoding"))
+        headers.iter().filter(|(name, _)| !matches!(*name, "connection" | "transfer-encoding"))
     {
-        told.entry(name).or_default().push(value);
+        reported.entry(name).or_default().push(value);
     }
-    told
+    reported
 }
 
 struct World {
@@ -144,17 +144,17 @@ apis:
 impl World {
     /// The log entry of the latest request to this path.
     fn line(&self, path: &str) -> Json {
-        self.gateway.tells(&format!("\"path\":\"{path}\""));
+        self.gateway.reveals(&format!("\"path\":\"{path}\""));
         let log = self.gateway.log();
         let line = log.lines().rfind(|line| line.contains(&format!("\"path\":\"{path}\""))).unwrap();
         serde_json::from_str(line).unwrap()
     }
 
     /// Sends the same request directly and through the gateway: the responses, and what the service received.
-    fn both(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> [(Response, Received); 2] {
+    fn both(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> [(Response, Received); 2] {
         [self.upstream.address(), self.gateway.address()].map(|address| {
-            let answer = ask(address, self.upstream.address(), method, target, fields);
-            (answer, self.upstream.last())
+            let response = ask(address, self.upstream.address(), method, target, headers);
+            (response, self.upstream.last())
         })
     }
 }
@@ -173,7 +173,7 @@ fn monitor_mode_changes_no_response() {
         ("Origin", "https://app.example"),
     ];
     let preflight = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "GET")];
-    for (method, target, fields, status, observed) in [
+    for (method, target, headers, status, observed) in [
         ("GET", "/rows/fine", theirs, 200, "credential.malformed"),
         ("GET", "/rows/anonymous", &[][..], 401, "upstream.failed"),
         ("GET", "/rows/missing", &[own], 404, "resource.not_found"),
@@ -192,21 +192,21 @@ fn monitor_mode_changes_no_response() {
         ("GET", "/nowhere", &[own], 200, "resource.not_found"),
         ("OPTIONS", "/rows/fine-too", &preflight, 204, ""),
     ] {
-        let [(before, sent), (answer, got)] = world.both(method, target, fields);
-        assert_eq!((before.status, answer.status), (status, status), "{target}: {answer:?}");
-        assert_eq!(before.content, answer.content, "{target}");
-        let mut expected = told(&before.fields);
-        let answered = told(&answer.fields);
+        let [(before, sent), (response, got)] = world.both(method, target, headers);
+        assert_eq!((before.status, response.status), (status, status), "{target}: {response:?}");
+        assert_eq!(before.body, response.body, "{target}");
+        let mut expected = reported(&before.headers);
+        let responded = reported(&response.headers);
         // The gateway adds a request ID if there is none.
-        if let Some(id) = answered.get("x-request-id") {
+        if let Some(id) = responded.get("x-request-id") {
             expected.entry("x-request-id").or_insert_with(|| id.clone());
         }
-        assert!(answered.contains_key("x-request-id"), "{target}: {answer:?}");
-        assert_eq!(answered, expected, "{target}");
+        assert!(responded.contains_key("x-request-id"), "{target}: {response:?}");
+        assert_eq!(responded, expected, "{target}");
 
         // The service receives the same request, with additional headers only.
-        assert_eq!((&sent.method, &sent.target, &sent.content), (&got.method, &got.target, &got.content));
-        let (sent, got) = (told(&sent.fields), told(&got.fields));
+        assert_eq!((&sent.method, &sent.target, &sent.body), (&got.method, &got.target, &got.body));
+        let (sent, got) = (reported(&sent.headers), reported(&got.headers));
         for (name, values) in &sent {
             assert_eq!(got.get(name), Some(values), "{target}: {name}");
         }
@@ -256,10 +256,10 @@ fn monitor_mode_charges_nothing_and_logs_the_cost() {
     let bearer = format!("Bearer {}", world.key);
     for row in ["one", "two"] {
         let path = format!("/rows/{row}");
-        let fields = [("Authorization", bearer.as_str())];
-        let answer = ask(world.gateway.address(), world.upstream.address(), "GET", &path, &fields);
+        let headers = [("Authorization", bearer.as_str())];
+        let response = ask(world.gateway.address(), world.upstream.address(), "GET", &path, &headers);
         // The service does not know our keys, and says so itself.
-        assert_eq!((answer.status, answer.text().as_str()), (401, "<html>Who are you?</html>"));
+        assert_eq!((response.status, response.text().as_str()), (401, "<html>Who are you?</html>"));
         let line = world.line(&path);
         assert!(line.to_string().contains("would have cost 3 credits"), "{line}");
         // It counts for two, of one a day.

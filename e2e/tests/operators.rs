@@ -60,22 +60,22 @@ impl Shop {
         self.client.send(&Request::get(target).key(&self.key))
     }
 
-    fn logged(&self, answer: &Response) -> Json {
-        self.gateway.logged(answer.field("x-request-id"))
+    fn logged(&self, response: &Response) -> Json {
+        self.gateway.logged(response.header("x-request-id"))
     }
 }
 
 fn fine() -> MockResponse {
-    MockResponse::answer(200, &[("Content-Type", "application/json")], "{}")
+    MockResponse::response(200, &[("Content-Type", "application/json")], "{}")
 }
 
 /// The condition is the one that named the error, not that of whatever was found first.
 #[test]
 fn log_names_the_condition_and_the_violations() {
     let shop = Shop::open("{}", fine());
-    let answer = shop.get("/items?limit=500");
-    let logged = shop.logged(&answer);
-    assert_eq!((answer.status, &logged["condition"]), (400, &json!("param.missing")), "{logged}");
+    let response = shop.get("/items?limit=500");
+    let logged = shop.logged(&response);
+    assert_eq!((response.status, &logged["condition"]), (400, &json!("param.missing")), "{logged}");
     assert_eq!(
         logged["violations"],
         json!([
@@ -88,16 +88,16 @@ fn log_names_the_condition_and_the_violations() {
 
 #[test]
 fn log_names_the_condition_of_errors_that_the_api_raises() {
-    let shop = Shop::open("{}", MockResponse::answer(418, &[("Demur-Error", "invalid_parameters")], ""));
+    let shop = Shop::open("{}", MockResponse::response(418, &[("Demur-Error", "invalid_parameters")], ""));
     let logged = shop.logged(&shop.get("/free"));
     assert_eq!(logged["condition"], "invalid_parameters", "{logged}");
     // A cause does not end in an empty quotation.
     for (body, end) in [("", " without a body"), (" \r\n", " with a blank body"), ("no", ": no")] {
-        let shop = Shop::open("{}", MockResponse::answer(500, &[], body));
+        let shop = Shop::open("{}", MockResponse::response(500, &[], body));
         let logged = shop.logged(&shop.get("/free"));
         assert!(logged["cause"].as_str().unwrap().ends_with(end), "{body:?}: {logged}");
     }
-    let shop = Shop::open("{}", MockResponse::answer(500, &[("Demur-Error", "")], "x"));
+    let shop = Shop::open("{}", MockResponse::response(500, &[("Demur-Error", "")], "x"));
     let logged = shop.logged(&shop.get("/free"));
     assert!(
         logged["cause"].as_str().unwrap().starts_with("upstream sent `Demur-Error` without a name"),
@@ -127,7 +127,7 @@ fn log_names_account_and_key_of_a_key_that_is_no_longer_valid() {
             );
         }
     }
-    // An unknown key is nobody's.
+    // An unknown key has no account.
     let shop = Shop::open("{}", fine());
     let other = Shop::open("{}", fine());
     let logged = shop.logged(&shop.client.send(&Request::get("/free").key(&other.key)));
@@ -138,11 +138,11 @@ fn log_names_account_and_key_of_a_key_that_is_no_longer_valid() {
     );
 }
 
-/// krakend/krakend-ce#400, Kong/kong#6921, TykTechnologies/tyk#1339: a handshake was answered as a plain GET.
+/// krakend/krakend-ce#400, Kong/kong#6921, TykTechnologies/tyk#1339: a handshake got the response to a plain GET.
 #[test]
 fn rejects_upgrades_that_are_not_served() {
     let shop = Shop::open("{}", fine());
-    for (fields, condition) in [
+    for (headers, condition) in [
         (&[("Connection", "Upgrade"), ("Upgrade", "websocket")][..], Some("request.upgrade_rejected")),
         (
             &[("Connection", "keep-alive, upgrade"), ("Upgrade", "h2c, WebSocket")],
@@ -164,14 +164,14 @@ fn rejects_upgrades_that_are_not_served() {
     ] {
         let before = shop.upstream.count();
         let request = Request::get("/free").key(&shop.key);
-        let request = fields.iter().fold(request, |request, (name, value)| request.field(name, value));
-        let answer = shop.client.send(&request);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let response = shop.client.send(&request);
         match condition {
             Some(condition) => {
-                assert_eq!(shop.logged(&answer)["condition"], condition, "{fields:?}");
-                assert_eq!((answer.status, shop.upstream.count()), (400, before), "{fields:?}");
+                assert_eq!(shop.logged(&response)["condition"], condition, "{headers:?}");
+                assert_eq!((response.status, shop.upstream.count()), (400, before), "{headers:?}");
             }
-            None => assert_eq!((answer.status, shop.upstream.count()), (200, before + 1), "{fields:?}"),
+            None => assert_eq!((response.status, shop.upstream.count()), (200, before + 1), "{headers:?}"),
         }
     }
     let folder = TestDir::empty();
@@ -191,7 +191,7 @@ fn rejects_upgrades_that_are_not_served() {
 #[test]
 fn html_in_place_of_data_is_an_invalid_response() {
     let html =
-        |media_type: &str| MockResponse::answer(200, &[("Content-Type", media_type)], "<h1>Log in</h1>");
+        |media_type: &str| MockResponse::response(200, &[("Content-Type", media_type)], "<h1>Log in</h1>");
     for (target, media_type, status) in [
         ("/items?tag=a", "text/html; charset=utf-8", 502),
         ("/items?tag=a", "TEXT/HTML", 502),
@@ -202,10 +202,10 @@ fn html_in_place_of_data_is_an_invalid_response() {
         ("/free", "text/html", 200),
     ] {
         let shop = Shop::open("{}", html(media_type));
-        let answer = shop.get(target);
-        assert_eq!(answer.status, status, "{target} {media_type}");
+        let response = shop.get(target);
+        assert_eq!(response.status, status, "{target} {media_type}");
         if status == 502 {
-            assert_eq!(shop.logged(&answer)["condition"], "upstream.invalid_response");
+            assert_eq!(shop.logged(&response)["condition"], "upstream.invalid_response");
         }
     }
 }
@@ -220,15 +220,15 @@ fn limit_headers_are_consistent_where_a_burst_is_smaller_than_the_rate() {
         ("requests: 10, per: 1s, burst: 5", "\"rate\";q=5;w=1", "\"rate\";r=4;"),
     ] {
         let shop = Shop::open(&format!("{{ rates: [{{ {rate} }}] }}"), fine());
-        let answer = shop.get("/free");
-        assert_eq!(answer.field("ratelimit-policy"), policy, "{rate}");
-        assert!(answer.field("ratelimit").starts_with(first), "{rate}: {}", answer.field("ratelimit"));
+        let response = shop.get("/free");
+        assert_eq!(response.header("ratelimit-policy"), policy, "{rate}");
+        assert!(response.header("ratelimit").starts_with(first), "{rate}: {}", response.header("ratelimit"));
     }
     // The last one of a burst, and the one that is too many.
     let shop = Shop::open("{ rates: [{ requests: 2, per: 1h, burst: 1 }] }", fine());
-    assert!(shop.get("/free").field("ratelimit").starts_with("\"rate\";r=0;"));
-    let answer = shop.get("/free");
-    assert_eq!((answer.status, answer.field("ratelimit-policy")), (429, "\"rate\";q=1;w=1800"));
+    assert!(shop.get("/free").header("ratelimit").starts_with("\"rate\";r=0;"));
+    let response = shop.get("/free");
+    assert_eq!((response.status, response.header("ratelimit-policy")), (429, "\"rate\";q=1;w=1800"));
 }
 
 /// akash-network/node#116: `--quiet` prints the value alone, for scripts.

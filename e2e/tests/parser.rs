@@ -1,5 +1,6 @@
-//! What no good client sends: answered in the contract with an id, the connection closed, and nothing of it
-//! seen by what stands behind.
+//! Malformed requests: each gets an error of the contract with a request ID, the connection is closed, and the
+//! upstream sees nothing of it.
+//! Long because its tables have a row for each rule of the parser.
 
 #![allow(
     clippy::unwrap_used,
@@ -44,13 +45,13 @@ impl Guarded {
         }
     }
 
-    /// Holds a rejection against the contract's answer to a condition, and against what the log says of it.
+    /// Compares a rejection with the contract's error for a condition, and with its log entry.
     fn assert_rejected(&self, name: &str, response: &Response, contract: &str, condition: &str) {
         let contract = demur_e2e::contract(contract);
         let known = Condition::from_name(condition).unwrap_or_else(|| panic!("no condition {condition}"));
         let expected = contract.entry(contract.answer(known));
         assert_eq!(response.status, expected.status.as_u16(), "{name}: {response:?}");
-        let logged = self.gateway.logged(response.field("x-request-id"));
+        let logged = self.gateway.logged(response.header("x-request-id"));
         for (member, value) in [
             ("condition", condition),
             ("contract", contract.name()),
@@ -75,7 +76,7 @@ use Then::{Ends, Waits};
 
 const LONG: usize = 20_000;
 
-/// What it is, the bytes, what follows, the contract that must speak, the condition. In the bytes `~` stands
+/// The name, the bytes, what follows, the expected contract, the condition. In the bytes `~` stands
 /// for [`LONG`] letters.
 #[rustfmt::skip] // One row a line can be read; broken up, the table cannot.
 const HEADS: &[(&str, &[u8], Then, &str, &str)] = &[
@@ -158,7 +159,7 @@ fn rejects_malformed_heads_in_the_contract_and_forwards_nothing() {
         guarded.assert_rejected(name, &response, contract, condition);
         // In the old version nothing has to be said of it: that is what closing is there.
         let is_old = bytes.windows(8).any(|window| window == b"HTTP/1.0");
-        assert_eq!(response.field("connection"), if is_old { "" } else { "close" }, "{name}: {response:?}");
+        assert_eq!(response.header("connection"), if is_old { "" } else { "close" }, "{name}: {response:?}");
         let rest = connection.closed_within(TIMEOUT).unwrap_or_else(|error| panic!("{name}: open: {error}"));
         assert_eq!(String::from_utf8_lossy(&rest), "", "{name}: said after the refusal");
     }
@@ -168,10 +169,10 @@ fn rejects_malformed_heads_in_the_contract_and_forwards_nothing() {
 #[test]
 fn distinguishes_uri_limits_from_header_limits() {
     let guarded = guarded();
-    let fields: String = (0..101).map(|number| format!("X-{number}: a\r\n")).collect();
+    let headers: String = (0..101).map(|number| format!("X-{number}: a\r\n")).collect();
     let rows = [
         (format!("GET /trakkr/{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(8192)), "request.uri_too_long"),
-        (format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{fields}\r\n"), "request.head_too_large"),
+        (format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{headers}\r\n"), "request.head_too_large"),
     ];
     for (bytes, condition) in rows {
         let mut connection = guarded.connect("trakkr");
@@ -180,26 +181,26 @@ fn distinguishes_uri_limits_from_header_limits() {
         assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"");
     }
     // A request just within the limits is served.
-    let fields: String = (0..98).map(|number| format!("X-{number}: a\r\n")).collect();
+    let headers: String = (0..98).map(|number| format!("X-{number}: a\r\n")).collect();
     let mut connection = guarded.connect("trakkr");
     let key = &guarded.key;
     connection.write(
-        format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{fields}\r\n")
+        format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{headers}\r\n")
             .as_bytes(),
     );
     assert_eq!(connection.read("GET").status, 200);
     assert_eq!(guarded.upstream.received().len(), 1);
 }
 
-/// A bound that an operator has raised is rejected when it is loaded, or it holds: there is nobody behind the
-/// guard who answers on his own.
+/// A limit that an operator has raised is rejected when it is loaded, or it holds: no library below the parser
+/// sends a response of its own.
 #[test]
 fn accepts_requests_within_raised_limits() {
-    let fields = |count| (0..count).map(|number| format!("X-{number}: a\r\n")).collect::<String>();
+    let headers = |count| (0..count).map(|number| format!("X-{number}: a\r\n")).collect::<String>();
     let path = "a".repeat(70_000);
     let rows = [
-        ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(150))),
-        ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(250))),
+        ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", headers(150))),
+        ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", headers(250))),
         (
             "max_uri_bytes: 60KiB, max_header_bytes: 200KiB",
             format!("GET /trakkr/{} HTTP/1.1\r\nHost: a\r\n\r\n", &path[..50_000]),
@@ -217,8 +218,8 @@ fn accepts_requests_within_raised_limits() {
         let mut connection = gateway.client("trakkr").connect();
         connection.write(head.as_bytes());
         // The client checks that the response is in the contract.
-        let answer = connection.read("GET");
-        assert!(answer.status >= 400, "{bounds}: {answer:?}");
+        let response = connection.read("GET");
+        assert!(response.status >= 400, "{bounds}: {response:?}");
     }
 }
 
@@ -233,10 +234,10 @@ fn responds_to_a_malformed_head_request_without_a_body() {
     assert_eq!(guarded.upstream.received(), []);
 }
 
-/// Content whose framing breaks after the head was accepted: what it is called, the field that frames it, and
+/// Bodies whose framing breaks after the head was accepted: the name, the header that frames the body, and
 /// its bytes.
 #[rustfmt::skip] // One row a line can be read; broken up, the table cannot.
-const CONTENTS: &[(&str, &str, &[u8], Then)] = &[
+const BODIES: &[(&str, &str, &[u8], Then)] = &[
     ("a size that is no number", CHUNKED, b"zz\r\n{}\r\n0\r\n\r\n", Waits),
     ("a negative size", CHUNKED, b"-2\r\n{}\r\n0\r\n\r\n", Waits),
     ("a size with a prefix", CHUNKED, b"0x2\r\n{}\r\n0\r\n\r\n", Waits),
@@ -258,20 +259,20 @@ const CHUNKED: &str = "Transfer-Encoding: chunked";
 fn rejects_malformed_bodies_in_the_contract_and_forwards_nothing() {
     let guarded = guarded();
     let key = &guarded.key;
-    for (name, framing, content, then) in CONTENTS {
+    for (name, framing, body, then) in BODIES {
         let mut connection = guarded.connect("trakkr");
         let head = format!(
             "POST /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\
              Content-Type: application/json\r\n{framing}\r\n\r\n"
         );
-        connection.write(&[head.as_bytes(), content].concat());
+        connection.write(&[head.as_bytes(), body].concat());
         if *then == Ends {
             connection.finish_sending();
         }
         let response = connection.try_read("POST").unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(response.status, 400, "{name}: {response:?}");
         assert_eq!(response.json()["error"]["type"], "invalid_request_error", "{name}: {response:?}");
-        let logged = guarded.gateway.logged(response.field("x-request-id"));
+        let logged = guarded.gateway.logged(response.header("x-request-id"));
         assert_eq!(logged["origin"], "client", "{name}: {logged}");
         let rest = connection.closed_within(TIMEOUT).unwrap_or_else(|error| panic!("{name}: open: {error}"));
         assert_eq!(String::from_utf8_lossy(&rest), "", "{name}: said after the refusal");
@@ -307,9 +308,9 @@ fn accepts_unusual_valid_requests() {
         let last = guarded.upstream.last();
         assert_eq!(last.target, "/brands", "{name}: {last:?}");
         // The key is not forwarded.
-        assert_eq!(last.fields.first("authorization"), None, "{name}: {last:?}");
-        let content = if last.method == "POST" { "{\"name\": \"aa\"}" } else { "" };
-        assert_eq!(String::from_utf8_lossy(&last.content), content, "{name}: {last:?}");
+        assert_eq!(last.headers.first("authorization"), None, "{name}: {last:?}");
+        let body = if last.method == "POST" { "{\"name\": \"aa\"}" } else { "" };
+        assert_eq!(String::from_utf8_lossy(&last.body), body, "{name}: {last:?}");
     }
 }
 
@@ -332,10 +333,10 @@ fn responds_to_pipelined_requests_in_order_up_to_the_malformed_one() {
     for (bytes, statuses, reached) in rows {
         let mut connection = guarded.connect("trakkr");
         connection.write(bytes.as_bytes());
-        let answers: Vec<Response> = statuses.iter().map(|_| connection.read("GET")).collect();
-        let found: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        let responses: Vec<Response> = statuses.iter().map(|_| connection.read("GET")).collect();
+        let found: Vec<u16> = responses.iter().map(|response| response.status).collect();
         assert_eq!(found, statuses, "{bytes}");
-        guarded.assert_rejected(&bytes, answers.last().unwrap(), "trakkr", "request.malformed");
+        guarded.assert_rejected(&bytes, responses.last().unwrap(), "trakkr", "request.malformed");
         assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"", "{bytes}");
         seen += reached;
         assert_eq!(guarded.upstream.received().len(), seen, "{bytes}");
@@ -349,21 +350,21 @@ fn unread_body_is_never_parsed_as_a_request() {
     let key = &guarded.key;
     let hidden = format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
     // Rejected before the body is read: no key, unknown path, unknown method, too large.
-    for (line, fields, status) in [
+    for (line, headers, status) in [
         ("POST /trakkr/brands", "", 401),
         ("POST /trakkr/nowhere", "", 404),
         ("DELETE /trakkr/brands", "", 404),
         ("POST /trakkr/brands", "X-Large: yes\r\n", 400),
     ] {
-        let is_large = !fields.is_empty();
-        let content = if is_large { hidden.repeat(20_000) } else { hidden.repeat(3) };
+        let is_large = !headers.is_empty();
+        let body = if is_large { hidden.repeat(20_000) } else { hidden.repeat(3) };
         let authorization = if is_large { format!("Authorization: Bearer {key}\r\n") } else { String::new() };
         let mut connection = guarded.connect("trakkr");
         let head = format!(
-            "{line} HTTP/1.1\r\nHost: a\r\n{authorization}{fields}Content-Length: {}\r\n\r\n",
-            content.len()
+            "{line} HTTP/1.1\r\nHost: a\r\n{authorization}{headers}Content-Length: {}\r\n\r\n",
+            body.len()
         );
-        connection.write(&[head.as_bytes(), content.as_bytes()].concat());
+        connection.write(&[head.as_bytes(), body.as_bytes()].concat());
         let response = connection.try_read("POST").unwrap_or_else(|error| panic!("{line}: {error}"));
         assert_eq!(response.status, status, "{line}: {response:?}");
         // The next request on the connection gets its own response, or the connection is closed.

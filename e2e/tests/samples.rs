@@ -1,7 +1,7 @@
 //! The handling samples of the references, run as callers have them: only host and key are replaced. They
 //! must behave against the gateway as their pages say.
 //!
-//! `samples/` has them character for character. What a caller puts around a sample stands here: a call of
+//! `samples/` has them character for character. The code around a sample is here: a call of
 //! the function that a page defines, and the function in which code with a `return` must stand.
 
 #![allow(
@@ -92,7 +92,7 @@ fn trackyard_search_waits_for_retry_after_and_then_succeeds() {
     assert!(!waits.is_empty(), "{said:?}");
     assert_eq!(lines.iter().filter(|line| **line == "found").count(), 6, "{said:?}");
     assert_eq!(lines.len(), waits.len() + 7, "{said:?}");
-    // Whoever waits as it is told is let in the next time: no two waits in a row.
+    // A client that waits for `Retry-After` is admitted next: no two waits in a row.
     assert!(!lines.windows(2).any(|pair| pair.iter().all(|line| line.starts_with("Rate"))), "{said:?}");
     assert!(begun.elapsed() >= Duration::from_secs(waits.iter().sum()), "{said:?}");
 }

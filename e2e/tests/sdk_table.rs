@@ -1,4 +1,4 @@
-//! Real SDKs that nobody here wrote, pinned (`sdks/requirements.txt`, `sdks/package.json`), against the gateway: what their
+//! Real SDKs of other projects, pinned (`sdks/requirements.txt`, `sdks/package.json`), against the gateway: what their
 //! users read of each failure, and how often each of them asks. `sdks/golden.txt` has the table; `DEMUR_UPDATE_GOLDENS=1`
 //! writes it anew: read the difference, because each row is what a customer gets.
 
@@ -53,7 +53,7 @@ const SITUATIONS: [(&str, &str, &str, bool); 12] = [
 const ANTHROPIC: &str = r#"
 demur: 1
 name: anthropic
-request_id: { field: request-id, prefix: req_ }
+request_id: { header: request-id, prefix: req_ }
 headers: [x-should-retry]
 formats:
   default: { type: error, error: { type: $type, message: $detail }, request_id: $request_id }
@@ -73,7 +73,7 @@ errors:
 const GITHUB: &str = r#"
 demur: 1
 name: github
-request_id: { field: X-GitHub-Request-Id, prefix: "" }
+request_id: { header: X-GitHub-Request-Id, prefix: "" }
 headers: [x-ratelimit]
 formats:
   default: { message: $message, errors?: [{ resource: Thing, field: $violation.field, code: $violation.rule }] }
@@ -225,7 +225,7 @@ fn rows(gateway: &Mutex<Gateway>, (name, sdk, is_node, _): (&str, &str, bool, &s
         // The log is written in order: once this request is in it, so are those of the SDK.
         let gateway = gateway.lock().unwrap();
         let last = gateway.client_of_no_api().send(&Request::get("/nowhere"));
-        gateway.logged(last.field("x-request-id"));
+        gateway.logged(last.header("x-request-id"));
         let times = asked(&gateway, &api) - before;
         writeln!(table, "{situation:<6} asks {times}  {}", shown(&read)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Real clients that nobody here wrote, pinned, against the gateway: openai-python and openai-node with an
+//! Real clients of other projects, pinned, against the gateway: openai-python and openai-node with an
 //! OpenAI-shaped contract, stripe-python and stripe-node with a Stripe-shaped one.
 //!
 //! Their users must read type, code, param and request id, and they must retry or stop as the contract says.
@@ -113,7 +113,7 @@ impl Sdk {
 
 /// The upstream of both: the request names the error that it raises.
 fn react(received: &Received) -> MockResponse {
-    let said = String::from_utf8_lossy(&received.content).into_owned();
+    let said = String::from_utf8_lossy(&received.body).into_owned();
     let errors = [
         "not_found",
         "conflict",
@@ -124,7 +124,7 @@ fn react(received: &Received) -> MockResponse {
         "api_error",
     ];
     match errors.into_iter().find(|error| said.contains(&format!("raise-{error}"))) {
-        Some(error) => MockResponse::answer(400, &[("Demur-Error", error)], ""),
+        Some(error) => MockResponse::response(400, &[("Demur-Error", error)], ""),
         None => MockResponse::json(200, &json!({ "id": "one", "object": "thing" })),
     }
 }
@@ -225,7 +225,7 @@ fn check_all(sdk: Sdk, cases: &[Case]) {
         check(&scene, sdk, case);
     }
     // A rate is waited out as the gateway says, and then the call succeeds. Stripe's clients never read how long, so that
-    // they are told not to repeat it: their user reads the 429.
+    // `Should-Retry` is `false`: their user gets the 429.
     let key = scene.key(sdk, if sdk.is_openai() { "slow" } else { "slower" });
     assert!(sdk.call(&scene.gateway, &key, "Tea")["ok"].is_object());
     let reached = scene.upstream.received().len();

@@ -84,19 +84,19 @@ fn reports_a_store_that_is_overwritten() {
         let gateway = Gateway::serve(folder);
         damage(gateway.folder().path(), &another());
         // Before any request.
-        gateway.tells("store unavailable");
+        gateway.reveals("store unavailable");
         let request = Request::post("/api/external/v1/search").key(&secret).json(&json!({ "query": "epic" }));
-        let answer = gateway.client(API).send(&request);
-        assert_eq!(answer.status, 500, "{name}: {answer:?}");
-        let logged = gateway.logged(answer.field("x-request-id")).to_string();
+        let response = gateway.client(API).send(&request);
+        assert_eq!(response.status, 500, "{name}: {response:?}");
+        let logged = gateway.logged(response.header("x-request-id")).to_string();
         assert!(logged.contains("store.unavailable.keys"), "{name}: {logged}");
     }
     let (folder, secret) = folder_with_key();
     let gateway = Gateway::serve(folder);
     fs::remove_file(gateway.folder().path().join("demur.db.pepper")).unwrap();
-    gateway.tells("pepper file lost");
-    let refused = gateway.folder().run(&["keys", "create", "--api", API, "--account", "acme"]);
-    assert_eq!(refused.code, Some(1), "{refused:?}");
+    gateway.reveals("pepper file lost");
+    let rejected = gateway.folder().run(&["keys", "create", "--api", API, "--account", "acme"]);
+    assert_eq!(rejected.code, Some(1), "{rejected:?}");
     assert!(!gateway.log().contains(&secret));
 }
 
@@ -136,7 +136,7 @@ fn only_owner_and_group_can_read_the_access_log() {
     let checked = run(&["check", "--strict", "--format", "json"], folder.path());
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.stdout.contains("chmod 640"), "{checked:?}");
-    Gateway::serve(folder).tells("access log permissions too open");
+    Gateway::serve(folder).reveals("access log permissions too open");
 }
 
 /// Links in the folder of the demo that lead elsewhere.

@@ -1,4 +1,4 @@
-//! When the store cannot write or cannot be read: what costs credits is answered in the contract, what costs
+//! When the store cannot write or cannot be read: a request that costs credits gets an error of the contract, one that costs
 //! nothing goes on, nothing is lost or damaged, and service returns by itself.
 
 #![allow(
@@ -49,9 +49,9 @@ impl Scene {
     /// A search, which costs one credit.
     fn search(&mut self) -> Response {
         let request = Request::post("/api/external/v1/search").key(&self.key);
-        let answer = self.client.send(&request.json(&json!({ "query": "epic" })));
-        self.charged += u64::from(answer.status == 200);
-        answer
+        let response = self.client.send(&request.json(&json!({ "query": "epic" })));
+        self.charged += u64::from(response.status == 200);
+        response
     }
 
     /// A free call: it does not use the ledger while the key is cached.
@@ -61,10 +61,10 @@ impl Scene {
 
     /// Searches until the contract's error for an unavailable store appears.
     fn search_until_trouble(&mut self) {
-        let trouble = (0..20_000).map(|_| self.search()).find(|answer| answer.status != 200).unwrap();
-        // This contract answers whatever is wrong on this side with one error, and never with 402.
+        let trouble = (0..20_000).map(|_| self.search()).find(|response| response.status != 200).unwrap();
+        // This contract has one error for all failures of the server, and it is never 402.
         assert_eq!(trouble.status, 500, "{trouble:?}");
-        let logged = self.gateway.logged(trouble.field("x-request-id")).to_string();
+        let logged = self.gateway.logged(trouble.header("x-request-id")).to_string();
         assert!(logged.contains("store.unavailable.credits"), "{logged}");
     }
 
@@ -192,7 +192,7 @@ fn file_size_limit_rejects_charged_calls_and_loses_no_data() {
         for _ in 0..20 {
             assert_eq!(scene.search().status, 200);
         }
-        // As long as the log of the ledger is now, and longer than what the gateway tells.
+        // As long as the log of the ledger is now, and longer than the delay that the gateway reports.
         let length = fs::metadata(books.join("demur.db-wal")).unwrap().len().max(256 * 1024);
         scene.go_through(|scene| scene.limit_files(Some(length)), |scene| scene.limit_files(None));
     }
@@ -214,11 +214,11 @@ fn unreadable_ledger_is_an_error_and_not_an_empty_account() {
         }
         scene.search_until_trouble();
         assert_eq!(scene.free(), 404);
-        // A key that is not remembered: nobody can say whose it is, and nobody says that it is unknown.
+        // A key that is not cached: its account cannot be found, and it is not reported as unknown.
         let request = Request::get("/api/external/v1/tracks/unknown").key(&other);
         let trouble = scene.client.send(&request);
         assert_eq!(trouble.status, 500, "{trouble:?}");
-        let logged = scene.gateway.logged(trouble.field("x-request-id")).to_string();
+        let logged = scene.gateway.logged(trouble.header("x-request-id")).to_string();
         assert!(logged.contains("store.unavailable.keys"), "{logged}");
         fs::rename(&aside, &file).unwrap();
         scene.search_until_served();

@@ -1,4 +1,4 @@
-//! What a call costs in the end: fixed or told by the service, settled by the head or by the end, and what becomes
+//! What a call costs: fixed or reported by the service, settled at the head or at the end, and what becomes
 //! of it where the client goes away or the body is cut. A quota of successes goes by the same rule.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
@@ -32,8 +32,8 @@ enum Caller {
     Leaves(&'static str),
 }
 
-fn whole(fields: &[(&str, &str)]) -> MockResponse {
-    MockResponse::answer(200, fields, "hello")
+fn whole(headers: &[(&str, &str)]) -> MockResponse {
+    MockResponse::response(200, headers, "hello")
 }
 
 fn chunked(head: &str, end: &str) -> MockResponse {
@@ -52,7 +52,7 @@ fn short_cut(head: &str) -> MockResponse {
     MockResponse::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n{head}\r\nhello")).and_closes()
 }
 
-/// Content that goes on for longer than anybody listens.
+/// A body that is longer than what the client reads.
 fn endless(head: &str) -> MockResponse {
     let begin = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{head}\r\n5\r\nhello\r\n");
     let again =
@@ -68,7 +68,7 @@ fn charges_each_call_by_its_rules() {
     let rows = [
         ("fixed", whole(&[]), Stays, 10, 1),
         ("fixed", whole(&used("3")), Stays, 10, 1),
-        ("fixed", MockResponse::answer(404, &[], ""), Stays, 0, 0),
+        ("fixed", MockResponse::response(404, &[], ""), Stays, 0, 0),
         ("fixed", MockResponse::closes(), Stays, 0, 0),
         ("field", whole(&used("7")), Stays, 7, 1),
         ("field", whole(&used("0")), Stays, 0, 1),
@@ -78,7 +78,7 @@ fn charges_each_call_by_its_rules() {
         ("field", whole(&used("-1")), Stays, 10, 1),
         ("field", whole(&[]), Stays, 10, 1),
         ("field", whole(&[("X-Used", "2"), ("X-Used", "3")]), Stays, 10, 1),
-        ("field", MockResponse::answer(500, &used("7"), ""), Stays, 0, 0),
+        ("field", MockResponse::response(500, &used("7"), ""), Stays, 0, 0),
         ("trailer", chunked("Trailer: X-Used\r\n", "X-Used: 4\r\n"), Stays, 4, 1),
         ("trailer", chunked("", "X-Used: 4\r\n"), Stays, 4, 1),
         ("trailer", chunked("", "X-Other: 4\r\n"), Stays, 10, 1),
@@ -106,7 +106,7 @@ fn charges_each_call_by_its_rules() {
         ("kind", whole(&[]), Stays, 10, 1),
     ];
     let reactions: Vec<MockResponse> = rows.iter().map(|(_, reaction, ..)| reaction.clone()).collect();
-    let upstream = Upstream::start(move |received| match received.fields.first("x-row") {
+    let upstream = Upstream::start(move |received| match received.headers.first("x-row") {
         Some(row) => reactions[row.parse::<usize>().unwrap()].clone(),
         None => whole(&[]),
     });
@@ -121,12 +121,16 @@ fn charges_each_call_by_its_rules() {
         let row = index.to_string();
         match caller {
             Caller::Stays => {
-                let request = Request::get(&format!("/{operation}")).key(&key).field("X-Row", &row);
-                // Cut content is no response.
-                if let Ok(answer) = client.try_send(&request) {
-                    // What is told to the gateway is for nobody else.
-                    let is_told = *operation != "fixed" && *operation != "kind" && *operation != "trailer";
-                    assert!(!is_told || answer.fields.first("x-used").is_none(), "{what}: {answer:?}");
+                let request = Request::get(&format!("/{operation}")).key(&key).header("X-Row", &row);
+                // A truncated body is not a response.
+                if let Ok(response) = client.try_send(&request) {
+                    // Headers for the gateway are not forwarded.
+                    let is_reported =
+                        *operation != "fixed" && *operation != "kind" && *operation != "trailer";
+                    assert!(
+                        !is_reported || response.headers.first("x-used").is_none(),
+                        "{what}: {response:?}"
+                    );
                 }
             }
             Caller::Leaves(after) => {
@@ -138,7 +142,7 @@ fn charges_each_call_by_its_rules() {
                     let count = stream.read(&mut piece).unwrap();
                     read.extend_from_slice(&piece[..count]);
                 }
-                let is_sent = |received: &demur_e2e::Received| received.fields.first("x-row") == Some(&row);
+                let is_sent = |received: &demur_e2e::Received| received.headers.first("x-row") == Some(&row);
                 wait_until(&what, || upstream.received().iter().any(is_sent));
             }
         }
@@ -149,21 +153,21 @@ fn charges_each_call_by_its_rules() {
         wait_until(&what, || spent().1 == 0);
         assert_eq!(spent().0, *credits, "{what}");
         // Without being asked for them a service need not send trailers.
-        let asks = upstream.last().fields.first("te").map(str::to_owned);
+        let asks = upstream.last().headers.first("te").map(str::to_owned);
         assert_eq!(asks.as_deref(), operation.ends_with("trailer").then_some("trailers"), "{what}");
         // One look at the quota is one success more, each time.
         let mut looks = 0;
         wait_until(&what, || {
-            let answer = client.send(&Request::get("/free").key(&key));
+            let response = client.send(&Request::get("/free").key(&key));
             looks += 1;
-            left(answer.field("ratelimit")) + looks + successes == 1000
+            left(response.header("ratelimit")) + looks + successes == 1000
         });
     }
 }
 
 /// Of `"daily";r=7;t=9`.
-fn left(field: &str) -> u64 {
-    let (_, rest) = field.split_once("\"daily\";r=").unwrap_or_else(|| panic!("no quota: {field}"));
+fn left(header: &str) -> u64 {
+    let (_, rest) = header.split_once("\"daily\";r=").unwrap_or_else(|| panic!("no quota: {header}"));
     rest.split(';').next().unwrap().parse().unwrap()
 }
 

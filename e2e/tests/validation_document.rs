@@ -1,4 +1,4 @@
-//! A document in two files through the real gateway: forms, `Accept`, names that are not known, and answers
+//! A document in two files through the real gateway: forms, `Accept`, unknown names, and responses
 //! that break what their own API declares.
 
 #![allow(
@@ -61,11 +61,11 @@ fn rejects_invalid_responses_when_configured() {
         (MockResponse::json(200, &json!([{ "title": "a", "pages": 5 }])), 200),
         (MockResponse::json(200, &json!([{ "pages": "many" }])), 502),
         (MockResponse::json(200, &json!({})), 502),
-        (MockResponse::answer(200, &[("Content-Type", "application/json")], "[{"), 502),
-        (MockResponse::answer(200, &[("Content-Type", "text/html")], "<p>"), 502),
+        (MockResponse::response(200, &[("Content-Type", "application/json")], "[{"), 502),
+        (MockResponse::response(200, &[("Content-Type", "text/html")], "<p>"), 502),
         (MockResponse::json(203, &json!([])), 502),
         (
-            MockResponse::answer(
+            MockResponse::response(
                 200,
                 &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
                 "x",
@@ -75,10 +75,10 @@ fn rejects_invalid_responses_when_configured() {
     ] {
         let upstream = Upstream::always(reaction);
         let (_gateway, client) = serve(&upstream, "{ responses: reject }");
-        let answer = client.send(&Request::get("/books"));
-        assert_eq!(answer.status, status, "{answer:?}");
-        if status == 200 && answer.field("content-encoding").is_empty() {
-            assert_eq!(answer.json(), json!([{ "title": "a", "pages": 5 }]));
+        let response = client.send(&Request::get("/books"));
+        assert_eq!(response.status, status, "{response:?}");
+        if status == 200 && response.header("content-encoding").is_empty() {
+            assert_eq!(response.json(), json!([{ "title": "a", "pages": 5 }]));
         }
     }
 }
@@ -87,35 +87,35 @@ fn rejects_invalid_responses_when_configured() {
 fn report_mode_forwards_and_logs_invalid_responses() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([{ "pages": "many" }])));
     let (gateway, client) = serve(&upstream, "{ responses: report, unknown_query: warn }");
-    let answer = client.send(&Request::get("/books?sort=title"));
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.json(), json!([{ "pages": "many" }]));
-    gateway.tells("/0/title: param.missing; /0/pages: param.invalid.type.integer");
-    gateway.tells("unknown query parameters: sort");
+    let response = client.send(&Request::get("/books?sort=title"));
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json(), json!([{ "pages": "many" }]));
+    gateway.reveals("/0/title: param.missing; /0/pages: param.invalid.type.integer");
+    gateway.reveals("unknown query parameters: sort");
 }
 
 #[test]
 fn rejects_unsatisfiable_accept_when_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let (_gateway, client) = serve(&upstream, "{ accept: reject }");
-    assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html")).status, 406);
-    assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html, */*;q=0.1")).status, 200);
+    assert_eq!(client.send(&Request::get("/books").header("Accept", "text/html")).status, 406);
+    assert_eq!(client.send(&Request::get("/books").header("Accept", "text/html, */*;q=0.1")).status, 200);
     assert_eq!(client.send(&Request::get("/books")).status, 200);
 }
 
 #[test]
 fn validates_forms_and_forwards_them_unchanged() {
-    let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
+    let upstream = Upstream::always(MockResponse::response(201, &[], ""));
     let (_gateway, client) = serve(&upstream, "{}");
-    let form = |text: &str| Request::post("/books").content("application/x-www-form-urlencoded", text);
+    let form = |text: &str| Request::post("/books").body("application/x-www-form-urlencoded", text);
     assert_eq!(client.send(&form("pages=many")).status, 400);
     assert_eq!(client.send(&form("title=a+b&pages=5")).status, 201);
-    assert_eq!(upstream.last().content, b"title=a+b&pages=5");
+    assert_eq!(upstream.last().body, b"title=a+b&pages=5");
 }
 
 #[test]
 fn check_reports_conflicts_of_document_and_configuration() {
-    let upstream = Upstream::always(MockResponse::answer(200, &[], ""));
+    let upstream = Upstream::always(MockResponse::response(200, &[], ""));
     let folder = folder(&upstream, "{}");
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
@@ -143,7 +143,7 @@ fn check_reports_conflicts_of_document_and_configuration() {
 
 #[test]
 fn reads_url_references_from_local_copies() {
-    let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
+    let upstream = Upstream::always(MockResponse::response(201, &[], ""));
     let copies = "{ references: { \"https://schemas.example.com/v1/\": ./copies } }";
     let folder = folder(&upstream, copies);
     let text =
@@ -157,14 +157,14 @@ fn reads_url_references_from_local_copies() {
     folder.write("copies/library/title.yaml", "{ type: string, maxLength: 3 }\n");
     let gateway = Gateway::serve(folder);
     let client = Client::new(gateway.address(), "/books-api", contract("problem"));
-    let form = |text: &str| Request::post("/books").content("application/x-www-form-urlencoded", text);
+    let form = |text: &str| Request::post("/books").body("application/x-www-form-urlencoded", text);
     assert_eq!(client.send(&form("title=abcd")).status, 400);
     assert_eq!(client.send(&form("title=abc")).status, 201);
 }
 
 #[test]
 fn reports_url_references_without_a_local_copy() {
-    let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
+    let upstream = Upstream::always(MockResponse::response(201, &[], ""));
     let folder = folder(&upstream, "{}");
     folder.write(
         "openapi.yaml",
@@ -178,7 +178,7 @@ fn reports_url_references_without_a_local_copy() {
 
 #[test]
 fn reports_rules_that_name_undeclared_parameters() {
-    let upstream = Upstream::always(MockResponse::answer(200, &[], ""));
+    let upstream = Upstream::always(MockResponse::response(200, &[], ""));
     let folder = folder(&upstream, "{}");
     let rule = |require: &str| {
         format!(

@@ -1,5 +1,5 @@
 //! `demur openapi`: public validators accept the written documents, public tools apply the overlays to the same result,
-//! and the schemas tell the errors of one status apart.
+//! and the schemas distinguish the errors of one status.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -95,21 +95,19 @@ fn written_documents_keep_everything_but_the_errors() {
 
 /// Two errors of one status, each with a schema that the example of the other breaks.
 #[test]
-fn schemas_tell_the_errors_of_one_status_apart() {
+fn schemas_distinguish_the_errors_of_one_status() {
     let folder = TestDir::empty();
     let (_, written) = write(&folder, names()[0], &["--unions", "closed"], "closed.json");
     let mut pairs = 0;
     for (path, item) in written["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-                let Some(content) =
-                    response.get("content").and_then(|content| content.get("application/json"))
-                else {
+                let Some(body) = response.get("content").and_then(|body| body.get("application/json")) else {
                     continue;
                 };
-                let Some(examples) = content["examples"].as_object() else { continue };
-                let one = content["schema"]["anyOf"].as_array().cloned();
-                let schemas = one.unwrap_or_else(|| vec![content["schema"].clone()]);
+                let Some(examples) = body["examples"].as_object() else { continue };
+                let one = body["schema"]["anyOf"].as_array().cloned();
+                let schemas = one.unwrap_or_else(|| vec![body["schema"].clone()]);
                 assert_eq!(schemas.len(), examples.len(), "{method} {path} {status}");
                 for (position, (name, example)) in examples.iter().enumerate() {
                     for (other, schema) in schemas.iter().enumerate() {
@@ -117,7 +115,7 @@ fn schemas_tell_the_errors_of_one_status_apart() {
                             let value = &examples.values().nth(position).unwrap()["value"]["error"];
                             (value["code"].clone(), value["type"].clone())
                         };
-                        // Where the contract documents one code for two errors, nobody can tell them apart.
+                        // Where the contract documents one code for two errors, they cannot be distinguished.
                         if position != other && shown(position) == shown(other) {
                             continue;
                         }

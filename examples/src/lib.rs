@@ -65,7 +65,7 @@ pub const TRY: &[(&str, &str)] = &[
 ];
 
 /// Maximum size of a request body, and so of a record.
-const MAX_CONTENT_BYTES: usize = 16 * 1024;
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
 const EXAMPLES: &[Example] = &[
     Example { name: "trakkr", openapi: trakkr::OPENAPI, router: trakkr::router },

@@ -121,9 +121,9 @@ fn accounts_and_keys_name_only_what_exists() {
             assert!(known.contains(operation.as_str().unwrap()), "{key}");
         }
         for member in key.as_object().unwrap().keys() {
-            let fields =
+            let headers =
                 ["api", "label", "note", "account", "state", "expires", "operations", "scopes", "resources"];
-            assert!(fields.contains(&member.as_str()), "{member} in {key}");
+            assert!(headers.contains(&member.as_str()), "{member} in {key}");
         }
     }
     for example in all() {
@@ -150,8 +150,8 @@ fn get_scores_can_never_answer_429_and_each_of_its_keys_lists_its_brands() {
 fn no_two_files_have_one_path() {
     let paths: BTreeSet<&str> = files().iter().map(|(path, _)| *path).collect();
     assert_eq!(paths.len(), files().len());
-    for (path, content) in files() {
+    for (path, body) in files() {
         assert!(!path.starts_with('/') && !path.contains(".."), "{path}");
-        read(path, content);
+        read(path, body);
     }
 }

@@ -11,7 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::MAX_CONTENT_BYTES;
+use crate::MAX_BODY_BYTES;
 use crate::failure::Failure;
 use crate::paging::Paging;
 use crate::store::{Added, Store};
@@ -30,7 +30,7 @@ pub(crate) fn router() -> Router {
         .route("/shipments", get(list_shipments).post(create_shipment))
         .route("/shipments/{id}", get(show_shipment))
         .route("/analytics", get(analytics))
-        .layer(DefaultBodyLimit::max(MAX_CONTENT_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(records))
 }
 

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::MAX_CONTENT_BYTES;
+use crate::MAX_BODY_BYTES;
 use crate::failure::Failure;
 use crate::store::{Added, Store};
 
@@ -32,7 +32,7 @@ pub(crate) fn router() -> Router {
         .route("/assets", post(onboard_asset))
         .route("/assets/{id}/manual", get(asset_manual))
         .route("/devices", get(list_devices))
-        .layer(DefaultBodyLimit::max(MAX_CONTENT_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(records))
 }
 

@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::MAX_CONTENT_BYTES;
+use crate::MAX_BODY_BYTES;
 use crate::failure::Failure;
 use crate::store::Store;
 
@@ -34,7 +34,7 @@ pub(crate) fn router() -> Router {
         .route("/me", get(me));
     Router::new()
         .nest("/api/external/v1", routes)
-        .layer(DefaultBodyLimit::max(MAX_CONTENT_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(catalogue))
 }
 

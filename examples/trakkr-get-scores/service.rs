@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::MAX_CONTENT_BYTES;
+use crate::MAX_BODY_BYTES;
 use crate::failure::Failure;
 use crate::store::Store;
 
@@ -22,7 +22,7 @@ pub(crate) fn router() -> Router {
     Router::new()
         .route("/get-scores", post(scores_of_brand))
         .route("/get-last-update", get(last_update))
-        .layer(DefaultBodyLimit::max(MAX_CONTENT_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(Store::seeded(SCORES)))
 }
 

@@ -11,7 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::MAX_CONTENT_BYTES;
+use crate::MAX_BODY_BYTES;
 use crate::failure::Failure;
 use crate::paging::Paging;
 use crate::store::Store;
@@ -35,7 +35,7 @@ pub(crate) fn router() -> Router {
         .route("/brands/{brand}", get(show_brand))
         .route("/scores", get(list_scores))
         .route("/reports/{id}", get(show_report))
-        .layer(DefaultBodyLimit::max(MAX_CONTENT_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(records))
 }
 

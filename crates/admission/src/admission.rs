@@ -61,8 +61,8 @@ impl Default for CacheConfig {
     /// 65,536 keys for a minute, and 4,096 unknown digests for ten seconds.
     fn default() -> Self {
         Self {
-            present: CacheBounds { entries: 65_536, kept_for: Duration::from_secs(60) },
-            absent: CacheBounds { entries: 4096, kept_for: Duration::from_secs(10) },
+            present: CacheBounds { entries: 65_536, ttl: Duration::from_secs(60) },
+            absent: CacheBounds { entries: 4096, ttl: Duration::from_secs(10) },
         }
     }
 }

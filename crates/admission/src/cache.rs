@@ -94,7 +94,7 @@ pub struct CacheBounds {
     pub entries: usize,
     /// How long an entry is used before the key is looked up again. Changes take effect at once; this bounds how long keys
     /// are accepted while the store is unavailable.
-    pub kept_for: Duration,
+    pub ttl: Duration,
 }
 
 impl KeyCache {
@@ -224,7 +224,7 @@ impl InvalidationListener for KeyCache {
 impl<R: CacheEntry> Table<R> {
     fn new(bounds: CacheBounds) -> Self {
         let sets = bounds.entries.max(1).div_ceil(WAYS);
-        Self { sets: std::iter::repeat_with(Set::empty).take(sets).collect(), ttl: bounds.kept_for }
+        Self { sets: std::iter::repeat_with(Set::empty).take(sets).collect(), ttl: bounds.ttl }
     }
 
     fn meta(&self, digest: Digest, epoch: Epoch, now: Now) -> EntryMeta {

@@ -11,7 +11,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn cache() -> KeyCache {
-    let bounds = CacheBounds { entries: 64, kept_for: Duration::from_secs(10) };
+    let bounds = CacheBounds { entries: 64, ttl: Duration::from_secs(10) };
     KeyCache::new(bounds, bounds)
 }
 

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::{AccountId, MaybeFuture, MonthlyCredits, Now, OperationId, StoreError};
 
-pub use claim::{Claim, ClaimBounds, MAX_RESPONSE, Owner, REMEMBERED, RepeatPolicy, StoredResponse};
+pub use claim::{
+    Claim, ClaimBounds, Fingerprint, MAX_RESPONSE, Owner, REMEMBERED, RepeatPolicy, StoredResponse,
+};
 pub use credit_balance::{
     CreditBalance, Expiry, GrantEntry, HoldSource, Insufficient, MonthlyGrant, Rollover, SettlementEntry,
     TooLarge,
@@ -201,20 +202,4 @@ pub struct Balance {
     pub expired: u64,
     /// When the next monthly credits are granted, if any.
     pub resets_at: Option<Timestamp>,
-}
-
-/// A digest that identifies a request by its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl Fingerprint {
-    /// Computes the digest of these parts, in this order. The boundaries between parts matter.
-    pub fn of(parts: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
-    }
 }

@@ -1,4 +1,5 @@
 //! The definition of the command line: commands, options, their help and their environment variables.
+//! Long because the whole command line is read in one file.
 //!
 //! Every option can be set by a variable: `DEMUR_` and its name. Options of several commands that share a name but not
 //! a meaning get distinct variables with `env`, so that a variable set for one command does not change another. Options
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use demur_journal::StatusFilter;
 
 /// An errors-first API gateway: every rejection and failure follows the API's own error contract
 #[derive(Debug, Parser)]
@@ -118,6 +120,10 @@ pub(crate) enum CliCommand {
     Check(CheckArgs),
     /// Show every error of every operation, with its causes and its exact response
     Matrix(MatrixArgs),
+    /// Explain what happened to a request, or what an error means
+    Explain(ExplainArgs),
+    /// Follow the journal: requests as they are rejected or fail
+    Tail(TailArgs),
     /// Build or serve the reference pages
     #[command(subcommand)]
     Docs(DocsCommand),
@@ -220,6 +226,54 @@ pub(crate) struct DocsArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Request ID, header line, error body, output of `curl -i`, or the code of an error [default: standard input]
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TailArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Only requests of this account
+    #[arg(long, env = "DEMUR_TAIL_ACCOUNT", value_name = "ID")]
+    pub(crate) account: Option<String>,
+    /// Only requests with this key
+    #[arg(long, env = "DEMUR_TAIL_KEY", value_name = "ID")]
+    pub(crate) key: Option<String>,
+    /// Only errors with this code or name
+    #[arg(long, env = "DEMUR_TAIL_CODE", value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Only this condition, or the conditions below it, such as `credential`
+    #[arg(long, env = "DEMUR_TAIL_CONDITION", value_name = "NAME")]
+    pub(crate) condition: Option<String>,
+    /// Only requests to this API, by its name in the configuration
+    #[arg(long, env = "DEMUR_TAIL_API", value_name = "NAME")]
+    pub(crate) api: Option<String>,
+    /// Only this operation
+    #[arg(long, env = "DEMUR_TAIL_OPERATION", value_name = "ID")]
+    pub(crate) operation: Option<String>,
+    /// Only this status, or class of statuses: 429, 4xx
+    #[arg(long, env = "DEMUR_TAIL_STATUS", value_name = "STATUS", value_parser = parse_status)]
+    pub(crate) status: Option<StatusFilter>,
+    /// Number of entries to begin with
+    #[arg(long, short = 'n', env = "DEMUR_TAIL_LINES", value_name = "COUNT", default_value_t = 10)]
+    pub(crate) lines: usize,
+    /// Print the entries that are there, and exit
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+}
+
+fn parse_status(text: &str) -> Result<StatusFilter, String> {
+    text.parse()
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct OpenApiArgs {
     /// Configuration file
     #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
@@ -293,7 +347,7 @@ pub(crate) struct CheckArgs {
     /// Exit with 1 if there are warnings
     #[arg(long, env = "DEMUR_STRICT")]
     pub(crate) strict: bool,
-    /// Rewrite a configuration of version 1 in place, print the difference, and check the result.
+    /// Give old keys their new names in the file, print the difference, and check the result.
     #[arg(long)]
     pub(crate) fix: bool,
     /// Print the configuration with all defaults, without secrets, and nothing else

@@ -48,6 +48,8 @@ fn main() -> std::process::ExitCode {
         CliCommand::Docs(docs) => commands::docs::run(&docs, &output),
         CliCommand::Openapi(openapi) => commands::openapi::run(&openapi, &output),
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
+        CliCommand::Explain(explain) => commands::explain::run(&explain, &output),
+        CliCommand::Tail(tail) => commands::tail::run(&tail, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),

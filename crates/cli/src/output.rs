@@ -73,6 +73,12 @@ impl Output {
         let _ = stdout.flush();
     }
 
+    /// Prints one line of many to standard output. An error means that nobody reads it any more.
+    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{}", visible(line, &[])).and_then(|()| stdout.flush())
+    }
+
     /// Prints a result that is one value, such as a secret or an ID: the value alone with `--quiet`, for scripts.
     pub(crate) fn value(&self, value: &str, human: &str, json: &impl Serialize) {
         self.result(if self.quiet { value } else { human }, json);

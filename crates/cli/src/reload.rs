@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use demur_config::Inputs;
 use demur_gateway::{Config, GatewayHandle, LogFormat, ReloadError, ReloadSettings};
-use demur_source::{Diagnostics, Severity, Source};
+use demur_source::{Severity, Source};
 use demur_sqlite::Store;
 use serde::{Deserialize, Serialize};
 

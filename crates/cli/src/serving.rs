@@ -7,8 +7,10 @@ use std::sync::Arc;
 use demur_admission::{Admission, Clock, Plans};
 use demur_config::{InputFiles, Inputs};
 use demur_gateway::{
-    BindError, Config, Gateway, GatewayHandle, Listener, RunningGateway, StoreProbe, StoreStatus, StoreUrl,
+    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, StoreProbe,
+    StoreStatus, StoreUrl,
 };
+use demur_journal::{Journal, JournalSettings, Sink};
 use demur_source::{Diagnostics, Source};
 use demur_sqlite::{OpenError, Store};
 
@@ -112,6 +114,7 @@ impl Running {
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
         config.store_probe = probe(&store);
+        config.journal_sink = config.journal.as_ref().map(start_journal).transpose()?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
         let gateway = gateway.serve(config, admission, Clock::start()).map_err(|error| {
             CommandFailure::unavailable(format!("cannot start the workers: {error}"), None)
@@ -195,6 +198,17 @@ fn probe(store: &Arc<Store>) -> StoreProbe {
             None => StoreStatus { problem: Some("it is closed".to_owned()), ..StoreStatus::default() },
         }
     })))
+}
+
+/// Opens the journal, and starts to write it.
+fn start_journal(config: &JournalConfig) -> Result<Arc<dyn Sink>, CommandFailure> {
+    let JournalConfig { path, max_age, max_bytes, .. } = config;
+    let settings = JournalSettings { max_age: *max_age, max_bytes: *max_bytes, ..JournalSettings::new(path) };
+    let journal = Journal::start(settings).map_err(|error| {
+        let help = "name a file of its own under `journal`, or delete this one".to_owned();
+        CommandFailure::unavailable(format!("the journal cannot be used: {error}"), help)
+    })?;
+    Ok(Arc::new(journal))
 }
 
 /// Opens the store of a configuration.

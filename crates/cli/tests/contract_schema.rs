@@ -1,5 +1,6 @@
-//! The schema of contracts and the loader judge alike, as far as a schema can judge: its lists are made of the loader's,
-//! every broken contract is refused, and whatever loads is accepted. `DEMUR_UPDATE_DOCS=1` writes the lists anew.
+//! The schema of contracts and the loader agree, as far as a schema can: its lists are those of the loader, every broken
+//! contract is rejected, and every contract that loads is accepted. `DEMUR_UPDATE_DOCS=1` writes the lists again.
+//! Long because each list has its rule and its rows.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -63,7 +64,7 @@ fn judge(pointer: &str, value: &Json, is_sound: bool) {
     assert_eq!(schema.is_empty(), is_sound, "schema, {pointer}: {value}: {schema:?}");
 }
 
-/// What begins the name of a field, whatever its case: patterns have no flag for that.
+/// A pattern for the beginning of a header name in any case: patterns have no flag for that.
 fn in_any_case(word: &str) -> String {
     let letter = |c: char| match c.is_ascii_alphabetic() {
         true => format!("[{}{}]", c.to_ascii_uppercase(), c),
@@ -72,7 +73,7 @@ fn in_any_case(word: &str) -> String {
     word.chars().map(letter).collect()
 }
 
-/// Fields that carry nothing else; the test below holds that the loader refuses each.
+/// Reserved headers; the test below checks that the loader rejects each.
 const RESERVED: &str = "accept accept-charset accept-encoding accept-language accept-ranges age allow authorization \
     cache-control connection content-encoding content-language content-length content-location content-range \
     content-type cookie date etag expect expires host keep-alive last-modified location origin proxy-authenticate \
@@ -83,13 +84,13 @@ fn field_name() -> Json {
     let reserved: Vec<String> = RESERVED.split(' ').map(in_any_case).collect();
     let demur = in_any_case("demur-");
     json!({
-        "description": "The name of a header field that means nothing else.",
+        "description": "The name of a header that has no other meaning.",
         "type": ["string", "integer", "boolean"],
         "pattern": format!("^(?!(?:{}|{demur}.*)$)[A-Za-z0-9_-]+$", reserved.join("|")),
     })
 }
 
-/// The slots, as the loader names them when it meets one that nobody knows.
+/// The slots, from the loader's message about an unknown one.
 fn slots() -> Vec<String> {
     let found = Contract::load(&Source::new("t.yaml", "formats: { default: $qqqqqqqqqq }")).unwrap_err();
     let help = found.iter().find(|found| found.check == "unknown-slot").and_then(|found| found.help.clone());
@@ -103,7 +104,7 @@ fn slots_of_violations() -> Vec<String> {
     slots().into_iter().filter(|slot| slot.starts_with("violation")).collect()
 }
 
-/// Where a violation can stand, as the loader names it when it meets a place that nobody knows.
+/// The locations of violations, from the loader's message about an unknown one.
 fn locations() -> Vec<String> {
     let source = Source::new("t.yaml", "formats: { default: $violation.field|in:qqqqqqqqqq }");
     let found = Contract::load(&source).unwrap_err();
@@ -120,7 +121,7 @@ fn slot() -> Json {
     let word = format!("(?:{})", locations().join("|"));
     let within = format!("(?:\\|in:{word}(?:\\+{word})*)?");
     json!({
-        "description": "Text as it stands in the answer, or a slot.",
+        "description": "Literal text of the response, or a slot.",
         "type": "string",
         "pattern": format!(
             "^(?:[^$]|$)|^\\$(?:{}|params\\.[^|]+){CASTS}$|^\\$(?:{}){CASTS}{within}{CASTS}$",
@@ -134,7 +135,7 @@ fn shape() -> Json {
     let keyed = format!("^\\$(?:{}){CASTS}$", slots_of_violations().join("|"));
     let shape = json!({ "$ref": "#/definitions/shape" });
     json!({
-        "description": "What stands at one place of an answer.",
+        "description": "The template of one value of a response.",
         "anyOf": [
             { "$ref": "#/definitions/slot" },
             { "type": ["number", "boolean", "null"] },
@@ -226,7 +227,7 @@ fn the_lists_of_the_schema_are_the_loaders() {
         ("slot", slot()),
         ("rule", rule()),
         ("claim", claim()),
-        ("fieldName", field_name()),
+        ("headerName", field_name()),
     ];
     if std::env::var_os("DEMUR_UPDATE_DOCS").is_some() {
         for (name, definition) in &made {
@@ -244,6 +245,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("claimed-twice", "two places together"),
     ("code-style", "the style is named elsewhere"),
     ("default-locale", "the default is named elsewhere"),
+    ("deprecated-key", "a warning"),
     ("doc-url", "a warning"),
     ("duplicate-key", "the tree has it once"),
     ("duplicate-member", "two names are one member"),
@@ -273,7 +275,7 @@ const UNSEEN: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn the_schema_refuses_every_broken_contract_that_a_schema_can_refuse() {
+fn rejects_every_broken_contract_that_a_schema_can_reject() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contract/tests/broken");
     let mut wrong = Vec::new();
     let mut refused = 0;
@@ -402,9 +404,9 @@ fn loader_and_schema_judge_alike() {
     }
 }
 
-/// One slip away from a condition, and each field that means something else: refused by both.
+/// One typo away from a condition, and each reserved header: both reject them.
 #[test]
-fn what_the_lists_refuse_the_loader_refuses() {
+fn loader_rejects_what_the_lists_reject() {
     for name in claim_names().into_iter().filter(|name| !name.contains('.')) {
         let (head, tail) = name.split_at(1);
         for word in [tail.to_owned(), format!("{name}x"), format!("{head}x{tail}"), format!("x{tail}")] {
@@ -428,7 +430,7 @@ fn every_built_in_and_every_example_of_the_manual_is_accepted() {
     for example in manual.split("```yaml\n").skip(1) {
         let (example, _) = example.split_once("```").unwrap();
         let part = demur_source::parse(&Source::new("example", example)).unwrap().to_json();
-        // Parts of a file lack what stands in the others.
+        // One part of a file is not a complete contract.
         let found: Vec<String> =
             mistakes(&part).into_iter().filter(|found| !found.contains("is a required property")).collect();
         assert!(found.is_empty(), "{found:?} in\n{example}");

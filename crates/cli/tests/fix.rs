@@ -51,7 +51,7 @@ fn a_file_is_rewritten_once_and_the_difference_is_printed() {
     assert_eq!(std::fs::read_to_string(folder.path().join("demur.yaml")).unwrap(), NEW);
 }
 
-/// What else is wrong in a file keeps nobody from its new names.
+/// Other mistakes in a file do not prevent the rewrite.
 #[test]
 fn a_file_with_mistakes_is_rewritten_too() {
     let folder = folder("demur: 1\nvoice: problm\n");
@@ -72,6 +72,50 @@ fn a_file_that_cannot_be_rewritten_is_left_as_it_was() {
     assert_eq!(std::fs::read_to_string(folder.path().join("demur.yaml")).unwrap(), text);
     std::fs::write(folder.path().join("demur.yaml"), "voice: a\nvoice: b\n").unwrap();
     assert_eq!(demur(folder.path(), &["check", "--fix"]).status.code(), Some(3));
+}
+
+/// The old name of a key is a warning. Comments and layout stay, and so does the version of contracts.
+#[test]
+fn renames_the_keys_of_a_contract() {
+    const OLD: &str = "request_id: { field: \"Shop-Id\", prefix: req_ } # in support tickets";
+    const NEW: &str = "request_id: { header: \"Shop-Id\", prefix: req_ } # in support tickets";
+    let folder = folder("");
+    let file = folder.path().join("errors.yaml");
+    assert_eq!(demur(folder.path(), &["init", "errors.yaml"]).status.code(), Some(0));
+    let line = |text: &str| text.lines().position(|line| line.starts_with("request_id:")).unwrap();
+    let current = std::fs::read_to_string(&file).unwrap();
+    let with = |new: &str| {
+        let mut lines: Vec<&str> = current.lines().collect();
+        lines[line(&current)] = new;
+        lines.join("\n")
+    };
+    std::fs::write(&file, with(OLD)).unwrap();
+    let output = demur(folder.path(), &["check", "--format", "json", "errors.yaml"]);
+    let said: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let warning = &said["diagnostics"][0];
+    assert_eq!(
+        (&warning["code"], &warning["message"], &warning["help"]),
+        (
+            &json!("deprecated-key"),
+            &json!("`request_id.field` is now `request_id.header`"),
+            &json!("rename it, or run `demur check --fix errors.yaml`")
+        )
+    );
+    let output = demur(folder.path(), &["check", "--fix", "--strict", "errors.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains(&format!("\n+{NEW}\n")));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), with(NEW));
+    // Both names at once are a mistake, with or without `--fix`.
+    let both = with("request_id: { field: A-Id, header: B-Id }");
+    std::fs::write(&file, &both).unwrap();
+    for arguments in [&["check", "errors.yaml"][..], &["check", "--fix", "errors.yaml"]] {
+        let output = demur(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("`field` and `header` are the same key"), "{stderr}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), both);
+    }
 }
 
 #[test]

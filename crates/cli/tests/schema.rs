@@ -124,6 +124,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/cache", "/properties/cache"),
     ("/trusted_proxies", "/properties/trusted_proxies"),
     ("/access_log", "/properties/access_log/anyOf/1"),
+    ("/journal", "/properties/journal/anyOf/1"),
     ("/reload", "/properties/reload"),
     ("/docs", "/properties/docs"),
     ("/plans/free", "/definitions/plan"),
@@ -157,7 +158,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 
 fn sound_configuration() -> Json {
     json(
-        "{ demur: 2, limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, docs: { path: /pages }, reload: { watch: true },
+        "{ demur: 2, limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, docs: { path: /pages }, reload: { watch: true },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },
            apis: [{ name: shop, contract: problem, openapi: openapi.yaml, mount: { path: /shop },
@@ -191,7 +192,7 @@ fn load_configuration(file: &Json) -> Result<(), Diagnostics> {
 
 const STRANGER: &str = "zzzzzzzzzzzz";
 
-/// The keys that the loader names when it meets one that nobody knows.
+/// The keys, from the loader's message about an unknown one.
 fn known_to_loader(found: &Diagnostics) -> BTreeSet<String> {
     let is_it = |message: &str| message.contains(&format!("unknown key `{STRANGER}` in"));
     let hit = found.iter().find(|diagnostic| diagnostic.check == "unknown-key" && is_it(&diagnostic.message));
@@ -253,7 +254,7 @@ fn loader_and_schema_know_the_same_keys_of_a_configuration() {
     check("configuration", &sound_configuration(), CONFIGURATION_MAPPINGS, load_configuration);
 }
 
-/// Mistakes that a schema can see: what the loader refuses for them, an editor underlines.
+/// Mistakes that a schema can find: what the loader rejects, an editor underlines.
 #[test]
 fn the_schema_rejects_what_the_loader_rejects() {
     let refused = |pointer: &str, value: Json| {

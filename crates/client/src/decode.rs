@@ -121,7 +121,7 @@ pub(crate) fn decode_at(
             (true, class) => class,
         };
     }
-    let declared = contract.map(|contract| contract.request_id().field.as_str());
+    let declared = contract.map(|contract| contract.request_id().header.as_str());
     let in_header = declared.into_iter().chain(REQUEST_IDS).find_map(|name| texts.first(name));
     let request_id = in_header.filter(|id| !id.is_empty()).map(str::to_owned).or(shown.request_id);
     let mut error = ApiError {

@@ -141,7 +141,7 @@ async fn a_response_keeps_what_it_had() {
     assert_eq!(had.text().await.unwrap(), "[1,2]");
 }
 
-/// Through the middleware, and for whoever needs a response of `reqwest`, the error is the source of `reqwest`'s.
+/// Through the middleware, and where a response of `reqwest` is needed, the error is the source of `reqwest`'s.
 #[tokio::test(start_paused = true)]
 async fn the_source_of_an_error_of_reqwest_is_that_of_the_call() {
     for (then, expected) in [(Then::Breaks, NetworkKind::Broken), (Then::Stalls, NetworkKind::Deadline)] {

@@ -1,4 +1,5 @@
 //! Which responses are cached, for how long, and for which callers (RFC 9111), on a paused clock.
+//! Long because the rules share one server and one clock.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 const CONTRACT: &str = r#"
 demur: 1
 name: shop
-request_id: { field: Shop-Trace, prefix: t_ }
+request_id: { header: Shop-Trace, prefix: t_ }
 formats:
   default: { what: $code, text: $message, message: Never read this., code: 7 }
   about: { what: $code, text: $detail, about?: $param, message: Never read this. }
@@ -175,7 +175,7 @@ fn an_event_of_a_stream_is_decoded_like_a_response() {
 }
 
 #[test]
-fn no_body_is_kept_without_bound() {
+fn limits_the_size_of_stored_bodies() {
     let error = decode(None, StatusCode::BAD_GATEWAY, HeaderMap::new(), vec![b'x'; 1 << 20]);
     assert_eq!(error.body.len(), 64 * 1024);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use demur_client::{ApiError, ClientBuilder, Error, ErrorClass, NetworkError, NetworkKind, Transport};
 
-/// Answers every request alike, and counts them.
+/// Sends the same response to every request, and counts them.
 #[derive(Clone)]
 struct Server {
     status: u16,
@@ -50,7 +50,7 @@ const REPORTS: &[Report] = &[
     Report { source: "ScaleLeap/selling-partner-api-sdk#134", response: (400, JSON, r#"{"errors":[{"code":"InvalidInput","message":"Invalid 'MarketplaceIds' provided.","details":""}]}"#), read: (ErrorClass::Validation, Some("InvalidInput"), "Invalid 'MarketplaceIds' provided.", 1) },
     // An object where a string was expected: the message was `[object Object]`.
     Report { source: "computesdk/computesdk#754", response: (400, JSON, r#"{"error":{"code":"refused","message":"A sandbox lives an hour at most."}}"#), read: (ErrorClass::Validation, Some("refused"), "A sandbox lives an hour at most.", 1) },
-    // The message was on a property that nobody reads.
+    // The message was in a property that is not read.
     Report { source: "vercel/sandbox#291", response: (400, JSON, r#"{"error":{"code":"bad_request","message":"Invalid request: `tags` should NOT have more than 5 properties."}}"#), read: (ErrorClass::Validation, Some("bad_request"), "Invalid request: `tags` should NOT have more than 5 properties.", 1) },
     // A page of HTML from a proxy: the decoding of the error raised an error of its own, JSONDecodeError.
     Report { source: "ramnes/notion-sdk-py#119", response: (502, &[("content-type", "text/html")], "<html><head><title>502 Bad Gateway</title></head></html>"), read: (ErrorClass::Server, None, "", 4) },

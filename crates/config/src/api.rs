@@ -8,7 +8,7 @@ use demur_engine::settings::{
     ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, ReservedNames, UpstreamErrors,
 };
 use demur_source::{Diagnostics, Fields, Node, Span};
-use demur_validation::{ApiDocument, DocumentOptions, PathCharacters, ServerPaths, UnknownPaths};
+use demur_validation::{ApiDocument, DocumentOptions, ServerPaths, UnknownPaths};
 
 use crate::authentication::read_authentication;
 use crate::contract_version::{check_claims, read_versions};
@@ -17,7 +17,8 @@ use crate::headers::read_headers;
 use crate::idempotency::read_idempotency;
 use crate::operation::{OfApi, read_operations};
 use crate::overload::read_overload;
-use crate::reader::{ConfigReader, suggestion};
+use crate::path_characters::read_path_characters;
+use crate::reader::ConfigReader;
 use crate::references::References;
 use crate::rule::read_rule;
 use crate::security::compare_security;
@@ -223,22 +224,6 @@ fn read_mount(node: &Node, reader: &mut ConfigReader<'_>) -> Mount {
 
 fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.parse::<u16>().is_ok())
-}
-
-/// The names of [`PathCharacters`].
-pub(crate) fn read_path_characters(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> PathCharacters {
-    let mut characters = PathCharacters::NONE;
-    for (name, span) in fields.texts("path_characters", reader.found) {
-        match PathCharacters::from_name(&name) {
-            Some(more) => characters = characters.with(more),
-            None => {
-                let known: Vec<&str> = PathCharacters::names().collect();
-                let help = suggestion(&name, &known).unwrap_or_else(|| format!("use: {}", known.join(", ")));
-                reader.error(span, "path-characters", format!("unknown character name `{name}`"), help);
-            }
-        }
-    }
-    characters
 }
 
 fn read_reserved_headers(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> ReservedNames {

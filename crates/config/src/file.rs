@@ -13,7 +13,7 @@ use crate::plan::read_plan;
 use crate::reader::ConfigReader;
 
 /// Keys that only a gateway reads.
-pub(crate) const GATEWAY_KEYS: [&str; 10] = [
+pub(crate) const GATEWAY_KEYS: [&str; 11] = [
     "operations_listener",
     "listen",
     "store",
@@ -22,6 +22,7 @@ pub(crate) const GATEWAY_KEYS: [&str; 10] = [
     "cache",
     "trusted_proxies",
     "access_log",
+    "journal",
     "docs",
     "reload",
 ];
@@ -33,7 +34,7 @@ pub(crate) fn load<T>(
     read: impl FnOnce(&Node, &mut ConfigReader<'_>) -> Option<T>,
 ) -> Result<(T, Diagnostics), Diagnostics> {
     let (root, mut found) = demur_source::parse_lossy(source)?;
-    let upgrade = migrate::upgrade(&root);
+    let upgrade = migrate::upgrade(&root, migrate::CONFIGURATION);
     let is_old = is_version_1(&root, &mut ConfigReader::new(source, folder, &mut found));
     if is_old {
         upgrade.report_duplicates(source, &mut found);

@@ -4,14 +4,15 @@ use demur_contract::{Contract, Location};
 use demur_engine::settings::{
     Idempotency, OperationSettings, ResourceTemplate, ResourceTemplateError, UpstreamErrors,
 };
-use demur_source::{Fields, Key, Node, Span};
+use demur_source::{Fields, Key, Node};
 use demur_validation::{ApiDocument, Operation};
 
-use crate::api::read_path_characters;
 use crate::headers::read_headers;
 use crate::idempotency::read_idempotency;
 use crate::metering::read_usage;
-use crate::reader::{ConfigReader, suggestion};
+use crate::names::unknown_operation;
+use crate::path_characters::read_path_characters;
+use crate::reader::ConfigReader;
 use crate::upstream_errors::read_upstream_errors;
 use crate::validation::REQUESTS;
 
@@ -43,14 +44,6 @@ pub(crate) fn read_operations(
         }
     }
     operations
-}
-
-/// Reports an operation that the document does not have.
-pub(crate) fn unknown_operation(id: &str, span: Span, document: &ApiDocument, reader: &mut ConfigReader<'_>) {
-    let known: Vec<&str> = document.operations().iter().map(|operation| operation.id()).collect();
-    let help = suggestion(id, &known)
-        .unwrap_or_else(|| format!("the document has: {}", known[..known.len().min(20)].join(", ")));
-    reader.error(span, "unknown-operation", format!("the document has no operation `{id}`"), help);
 }
 
 fn read_operation(

@@ -2,10 +2,10 @@
 
 use demur_contract::Contract;
 use demur_engine::settings::RuleSettings;
-use demur_source::{Fields, Node, Span, did_you_mean};
+use demur_source::{Fields, Node};
 use demur_validation::{ApiDocument, Declarations, Expression, Operation};
 
-use crate::operation::unknown_operation;
+use crate::names::{named_error, unknown_operation};
 use crate::reader::ConfigReader;
 
 pub(crate) fn read_rule(
@@ -51,23 +51,4 @@ pub(crate) fn read_rule(
     }
     fields.finish(reader.found);
     Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
-}
-
-/// An error that every contract of the API has. `others` are further names that could be meant.
-pub(crate) fn named_error<'c>(
-    name: String,
-    span: Span,
-    contracts: &[&'c Contract],
-    others: impl IntoIterator<Item = &'c str>,
-    reader: &mut ConfigReader<'_>,
-) -> Option<String> {
-    let missing = contracts.iter().find(|contract| contract.named(&name).is_none());
-    let Some(contract) = missing else { return Some(name) };
-    let known = contract.own_conditions().into_iter().chain(others);
-    let help = match did_you_mean(&name, known) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => format!("declare it under `errors:` of the contract `{}`", contract.name()),
-    };
-    reader.error(span, "unknown-error", format!("the contract has no error `{name}`"), help);
-    None
 }

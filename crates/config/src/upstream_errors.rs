@@ -7,8 +7,8 @@ use demur_engine::settings::{TranslationRule, UpstreamErrorMode, UpstreamErrors}
 use demur_source::{Fields, Node, NodeKind, Span};
 use serde_json::Value as Json;
 
+use crate::names::named_error;
 use crate::reader::ConfigReader;
-use crate::rule::named_error;
 
 const MODES: &[(&str, UpstreamErrorMode)] = &[
     ("contract", UpstreamErrorMode::Contract),

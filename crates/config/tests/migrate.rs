@@ -238,9 +238,9 @@ fn a_gateway_reads_version_1_as_it_reads_version_2() {
     }
 }
 
-/// A mistake in a version 1 file is found where it is, and told in the names of version 2.
+/// A mistake in a version 1 file is reported at its position, with the names of version 2.
 #[test]
-fn mistakes_in_version_1_are_told() {
+fn reports_mistakes_in_version_1() {
     for (old, new, says) in [
         ("max_content: 3MiB", "max_content: much", "`max_body_bytes` must be a size"),
         ("settles: end", "settles: start", "`settle_at` must be `end` or `head`"),

@@ -1,4 +1,5 @@
 //! Conditions: a name for each way in which a request can fail.
+//! Long because the table has a row for each condition.
 //!
 //! The conditions of the gateway form a closed tree, which is defined once, in the table below. Claims, derived
 //! errors, retry classes and the documentation all read that table. The conditions of an API are not in it: a contract

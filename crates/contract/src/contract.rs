@@ -10,7 +10,6 @@ use crate::limit_headers::LimitHeaders;
 use crate::parse::Parser;
 use crate::plural::Plurals;
 use crate::template::{Template, TemplateParameter};
-use crate::variants::Variants;
 use crate::violations::{DEFAULT_TEXTS, FieldStyle, ViolationTexts, primary_violation, rule_claim};
 use crate::{Condition, Violation};
 
@@ -20,7 +19,7 @@ pub struct Contract {
     pub(crate) name: String,
     pub(crate) about: Metadata,
     pub(crate) content_type: String,
-    pub(crate) request_id: RequestIdField,
+    pub(crate) request_id: RequestIdSettings,
     pub(crate) limit_headers: Vec<LimitHeaders>,
     pub(crate) formats: Vec<Format>,
     pub(crate) entries: Vec<ErrorEntry>,
@@ -40,6 +39,15 @@ pub struct Contract {
     pub(crate) parser: Parser,
 }
 
+/// The variants of a contract.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Variants {
+    /// One contract for each language except the default one.
+    pub(crate) translations: Vec<Contract>,
+    /// The contract with problem documents, unless it uses them already or `problem_json` is off.
+    pub(crate) problem: Option<Box<Contract>>,
+}
+
 /// A format and its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Format {
@@ -49,9 +57,9 @@ pub(crate) struct Format {
 
 /// The header and the prefix of request IDs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestIdField {
+pub struct RequestIdSettings {
     /// The name of the header, in lower case.
-    pub field: String,
+    pub header: String,
     /// The prefix of every request ID.
     pub prefix: String,
 }
@@ -113,7 +121,7 @@ impl Contract {
     }
 
     /// The header and the prefix of request IDs.
-    pub fn request_id(&self) -> &RequestIdField {
+    pub fn request_id(&self) -> &RequestIdSettings {
         &self.request_id
     }
 

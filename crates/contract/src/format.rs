@@ -1,4 +1,5 @@
 //! Formats: JSON templates whose leaves are constants and slots.
+//! Long because it has each slot, and the message for each mistake in a format.
 //!
 //! ```yaml
 //! error:

@@ -210,7 +210,9 @@ mod problem;
 mod render;
 mod round_trip;
 mod template;
+mod template_parameter;
 mod upstream_status;
+mod value;
 mod variants;
 mod violations;
 
@@ -219,7 +221,7 @@ pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, 
 pub use condition::{
     Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, UnknownCondition, claim_names,
 };
-pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
+pub use contract::{Contract, Metadata, RequestIdSettings, VisibleFields};
 /// Text from outside as it may be shown in a log.
 pub use demur_source::visible;
 pub use denial_params::{DENIAL_PARAMS, DenialParam};

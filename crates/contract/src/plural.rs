@@ -8,17 +8,17 @@ use std::fmt;
 
 use crate::plural_rules::PluralCategory;
 pub(crate) use crate::plural_rules::Plurals;
-use crate::template::{Template, TemplateError, TemplateParameter};
+use crate::template_parameter::{TemplateError, TemplateParameter};
 
-/// The plural forms of a text. A number selects one of them.
+/// The plural forms of a text, which are templates. A number selects one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plural {
+pub(crate) struct Plural<T> {
     /// The parameter that selects the form, by its number, or by its length if it is a list.
     pub(crate) parameter: TemplateParameter,
     /// The forms for exact numbers, such as `=0`, by the number as written.
-    exact: Vec<(String, Template)>,
-    by_category: Vec<(PluralCategory, Template)>,
-    other: Template,
+    exact: Vec<(String, T)>,
+    by_category: Vec<(PluralCategory, T)>,
+    other: T,
 }
 
 /// The maximum length of a number; longer ones are not meant for people and get the form `other`.
@@ -37,9 +37,12 @@ fn word(category: PluralCategory) -> &'static str {
     CATEGORIES.iter().find(|(_, known)| *known == category).map_or("other", |(word, _)| word)
 }
 
-impl Plural {
-    /// Parses the text between the braces: `NAME, plural, FORMS`.
-    pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
+impl<T> Plural<T> {
+    /// Parses the text between the braces: `NAME, plural, FORMS`. `parse_form` parses the text of a form.
+    pub(crate) fn parse(
+        text: &str,
+        parse_form: impl Fn(&str) -> Result<T, TemplateError>,
+    ) -> Result<Self, TemplateError> {
         let bad = |why: &str| TemplateError::BadPlural(why.to_owned());
         let mut parts = text.splitn(3, ',').map(str::trim);
         let (Some(name), Some("plural"), Some(mut rest)) = (parts.next(), parts.next(), parts.next()) else {
@@ -48,42 +51,31 @@ impl Plural {
         if !TemplateParameter::is_name(name) {
             return Err(TemplateError::BadName(name.to_owned()));
         }
-        let mut plural = Plural {
-            parameter: TemplateParameter::from_name(name),
-            exact: Vec::new(),
-            by_category: Vec::new(),
-            other: Template::default(),
-        };
-        let mut has_other = false;
+        let (mut exact, mut by_category, mut other) = (Vec::new(), Vec::new(), None);
         while !rest.is_empty() {
             let (word, after) = rest.split_once('{').ok_or_else(|| bad("a form must be in braces"))?;
             let end = closing(after).ok_or(TemplateError::Unbalanced)?;
-            let form = Template::parse(&after[..end].replace('#', &format!("{{{name}}}")))?;
-            if form.plurals().next().is_some() {
-                return Err(bad("forms cannot be nested"));
-            }
+            let form = parse_form(&after[..end].replace('#', &format!("{{{name}}}")))?;
             rest = after[end + 1..].trim_start();
             let word = word.trim();
             if let Some(number) = word.strip_prefix('=') {
-                plural.exact.push((number.trim().to_owned(), form));
+                exact.push((number.trim().to_owned(), form));
                 continue;
             }
             match CATEGORIES.iter().find(|(known, _)| *known == word) {
-                Some((_, PluralCategory::Other)) => {
-                    has_other = true;
-                    plural.other = form;
-                }
-                Some((_, category)) => plural.by_category.push((*category, form)),
+                Some((_, PluralCategory::Other)) => other = Some(form),
+                Some((_, category)) => by_category.push((*category, form)),
                 None => {
                     return Err(TemplateError::BadPlural(format!("unknown form `{word}`")));
                 }
             }
         }
-        if has_other { Ok(plural) } else { Err(bad("missing form `other`")) }
+        let other = other.ok_or_else(|| bad("missing form `other`"))?;
+        Ok(Self { parameter: TemplateParameter::from_name(name), exact, by_category, other })
     }
 
     /// The form for a number; `other` if the text is not a number.
-    pub(crate) fn select(&self, number: &str, plurals: &Plurals) -> &Template {
+    pub(crate) fn select(&self, number: &str, plurals: &Plurals) -> &T {
         if let Some((_, form)) = self.exact.iter().find(|(exact, _)| exact == number) {
             return form;
         }
@@ -94,7 +86,7 @@ impl Plural {
     }
 
     /// All forms in source order, `other` last.
-    pub(crate) fn forms(&self) -> impl Iterator<Item = &Template> {
+    pub(crate) fn forms(&self) -> impl Iterator<Item = &T> {
         let exact = self.exact.iter().map(|(_, form)| form);
         exact.chain(self.by_category.iter().map(|(_, form)| form)).chain([&self.other])
     }
@@ -107,7 +99,7 @@ impl Plural {
 }
 
 /// The source of the forms, with `#` replaced by the parameter.
-impl fmt::Display for Plural {
+impl<T: fmt::Display> fmt::Display for Plural<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{}, plural,", self.parameter.as_str())?;
         for (number, form) in &self.exact {
@@ -137,13 +129,18 @@ pub(crate) fn closing(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::Template;
+
+    fn parse(text: &str) -> Result<Plural<Template>, TemplateError> {
+        Plural::parse(text, Template::parse_form)
+    }
 
     fn plurals(tag: &str) -> Plurals {
         Plurals::of(&crate::locale::tag(tag).unwrap()).unwrap()
     }
 
     fn form(tag: &str, template: &str, number: &str) -> String {
-        let plural = Plural::parse(template).unwrap();
+        let plural = parse(template).unwrap();
         plural.select(number, &plurals(tag)).to_string()
     }
 
@@ -176,15 +173,15 @@ mod tests {
             "n, plural, one x other {y}",
             "n, plural, other {{n, plural, other {x}}}",
         ] {
-            assert!(matches!(Plural::parse(text), Err(TemplateError::BadPlural(_))), "{text}");
+            assert!(matches!(parse(text), Err(TemplateError::BadPlural(_))), "{text}");
         }
-        assert!(Plural::parse("n, plural, other {x").is_err());
+        assert!(parse("n, plural, other {x").is_err());
     }
 
     #[test]
     #[cfg(feature = "languages")]
     fn reports_categories_that_the_language_does_not_use() {
-        let plural = Plural::parse("n, plural, one {a} few {b} other {c}").unwrap();
+        let plural = parse("n, plural, one {a} few {b} other {c}").unwrap();
         assert_eq!(plural.unused(&plurals("it")), ["few"]);
         assert!(plural.unused(&plurals("pl")).is_empty());
     }

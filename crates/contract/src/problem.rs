@@ -3,42 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub use crate::value::Value;
 use crate::{Condition, ErrorId};
-
-/// The value of a parameter.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// Text.
-    Text(String),
-    /// An integer.
-    Int(i64),
-    /// Several texts; the template determines how they are joined.
-    List(Vec<String>),
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Value::Text(text.to_owned())
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Value::Text(text)
-    }
-}
-
-impl From<Vec<String>> for Value {
-    fn from(values: Vec<String>) -> Self {
-        Value::List(values)
-    }
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Value::Int(value)
-    }
-}
 
 /// The part of the request with an invalid parameter. Violations are sorted in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

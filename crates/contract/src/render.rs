@@ -298,7 +298,7 @@ impl<'r> Rendering<'r> {
 
     /// A separate function, so that texts without plural forms do not pay for it.
     #[cold]
-    fn plural(&self, plural: &Plural, out: &mut Vec<u8>) {
+    fn plural(&self, plural: &Plural<Template>, out: &mut Vec<u8>) {
         let form = plural.select(&self.number(&plural.parameter), &self.contract.plurals);
         self.text(form, out);
     }

@@ -7,13 +7,12 @@
 use std::fmt;
 
 use crate::json;
-use crate::parse::TextPattern;
+use crate::parse::{PatternPart, TextPattern};
 use crate::plural::{Plural, closing};
-use crate::problem::Value;
-
-/// The maximum number of texts that the plural forms of one template can make, because the parser tries each of them. Three
-/// plurals of five forms make 125.
-const MAX_SEQUENCES: usize = 128;
+use crate::template_parameter::MAX_SEQUENCES;
+pub(crate) use crate::template_parameter::TemplateParameter;
+pub use crate::template_parameter::{ListStyle, TemplateError};
+use crate::value::Value;
 
 /// A compiled message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,158 +30,7 @@ pub(crate) enum Segment {
     /// A parameter.
     Parameter { name: TemplateParameter, style: ListStyle },
     /// Text that depends on a number.
-    Plural(Box<Plural>),
-}
-
-/// The style in which several values are joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ListStyle {
-    /// `a, b`
-    #[default]
-    Comma,
-    /// `['a', 'b']`
-    Quoted,
-}
-
-/// A parameter of a template. The predefined ones are data of the violation or of the request; all others are parameters of
-/// the problem, which the error must declare.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TemplateParameter {
-    /// The name of the invalid parameter, in the style of the contract.
-    Param,
-    /// The invalid value.
-    Value,
-    /// The invalid values of one list, collected by `collect: values`.
-    Values,
-    /// The value of the rule, such as the maximum.
-    Limit,
-    /// The allowed values.
-    Allowed,
-    /// The JSON Pointer to the invalid value.
-    Pointer,
-    /// The part of the request with the invalid value.
-    Location,
-    /// The request ID.
-    RequestId,
-    /// The number of whole seconds to wait before a retry.
-    RetryAfter,
-    /// A parameter of the problem.
-    Named(String),
-}
-
-impl TemplateParameter {
-    pub(crate) fn is_name(name: &str) -> bool {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    }
-
-    pub(crate) fn from_name(name: &str) -> Self {
-        match name {
-            "param" | "field" => TemplateParameter::Param,
-            "value" => TemplateParameter::Value,
-            "values" => TemplateParameter::Values,
-            "limit" => TemplateParameter::Limit,
-            "allowed" => TemplateParameter::Allowed,
-            "pointer" => TemplateParameter::Pointer,
-            "location" => TemplateParameter::Location,
-            "request_id" => TemplateParameter::RequestId,
-            "retry_after" => TemplateParameter::RetryAfter,
-            other => TemplateParameter::Named(other.to_owned()),
-        }
-    }
-
-    /// The name in braces.
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            TemplateParameter::Param => "param",
-            TemplateParameter::Value => "value",
-            TemplateParameter::Values => "values",
-            TemplateParameter::Limit => "limit",
-            TemplateParameter::Allowed => "allowed",
-            TemplateParameter::Pointer => "pointer",
-            TemplateParameter::Location => "location",
-            TemplateParameter::RequestId => "request_id",
-            TemplateParameter::RetryAfter => "retry_after",
-            TemplateParameter::Named(name) => name,
-        }
-    }
-
-    /// The name of the problem's parameter that replaces this one if there is no violation; `None` if nothing does.
-    pub(crate) fn of_violation(&self) -> Option<&'static str> {
-        match self {
-            TemplateParameter::Param => Some("param"),
-            TemplateParameter::Value => Some("value"),
-            TemplateParameter::Values => Some("values"),
-            TemplateParameter::Limit => Some("limit"),
-            TemplateParameter::Allowed => Some("allowed"),
-            TemplateParameter::Pointer
-            | TemplateParameter::Location
-            | TemplateParameter::RequestId
-            | TemplateParameter::RetryAfter
-            | TemplateParameter::Named(_) => None,
-        }
-    }
-
-    /// Whether the value comes from a violation.
-    pub(crate) fn is_of_violation(&self) -> bool {
-        !matches!(
-            self,
-            TemplateParameter::RequestId | TemplateParameter::RetryAfter | TemplateParameter::Named(_)
-        )
-    }
-}
-
-/// The reason why a text is not a valid template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TemplateError {
-    /// A `{` or `}` without its counterpart.
-    Unbalanced,
-    /// The text in braces is not the name of a parameter.
-    BadName(String),
-    /// An unknown list style.
-    UnknownStyle(String),
-    /// Invalid plural forms, with the reason.
-    BadPlural(String),
-    /// The plural forms make this many texts, which is too many.
-    TooManyForms(usize),
-}
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TemplateError::Unbalanced => f.write_str("unmatched `{` or `}`"),
-            TemplateError::BadName(name) => {
-                write!(f, "`{{{name}}}` is not a valid parameter")
-            }
-            TemplateError::UnknownStyle(style) => {
-                write!(f, "unknown list style `{style}`")
-            }
-            TemplateError::BadPlural(why) => write!(f, "invalid plural forms: {why}"),
-            TemplateError::TooManyForms(texts) => write!(
-                f,
-                "the plural forms make {texts} different texts, but at most {MAX_SEQUENCES} are allowed"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TemplateError {}
-
-impl TemplateError {
-    /// How to fix the template, for diagnostics.
-    pub(crate) fn help(&self) -> &'static str {
-        match self {
-            TemplateError::Unbalanced => "write `{{` or `}}` for a literal brace",
-            TemplateError::BadName(_) => "use letters, digits and `_`, as in `{item}`",
-            TemplateError::UnknownStyle(_) => "use `comma` or `quoted`",
-            TemplateError::BadPlural(_) => {
-                "write `{name, plural, one {…} other {…}}` with forms `zero`, `one`, `two`, `few`, `many`, `other` \
-                 or `=NUMBER`"
-            }
-            TemplateError::TooManyForms(_) => {
-                "remove forms with the same text as `other`, or use fewer plurals in one text"
-            }
-        }
-    }
+    Plural(Box<Plural<Template>>),
 }
 
 impl Template {
@@ -205,7 +53,7 @@ impl Template {
             rest = &rest[end + 1..];
             push_literal(&mut segments, &mut literal);
             segments.push(match inner.contains(',') {
-                true => Segment::Plural(Box::new(Plural::parse(inner)?)),
+                true => Segment::Plural(Box::new(Plural::parse(inner, Self::parse_form)?)),
                 false => parse_parameter(inner)?,
             });
         }
@@ -215,6 +63,15 @@ impl Template {
             texts if texts > MAX_SEQUENCES => Err(TemplateError::TooManyForms(texts)),
             _ => Ok(Self::new(segments)),
         }
+    }
+
+    /// Parses a plural form, which has no plurals of its own.
+    pub(crate) fn parse_form(text: &str) -> Result<Self, TemplateError> {
+        let form = Self::parse(text)?;
+        if form.plurals().next().is_some() {
+            return Err(TemplateError::BadPlural("forms cannot be nested".to_owned()));
+        }
+        Ok(form)
     }
 
     /// A template of literal text; braces have no special meaning.
@@ -252,27 +109,34 @@ impl Template {
         all.into_iter()
     }
 
-    pub(crate) fn plurals(&self) -> impl Iterator<Item = &Plural> {
+    pub(crate) fn plurals(&self) -> impl Iterator<Item = &Plural<Template>> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Plural(plural) => Some(&**plural),
             Segment::Literal { .. } | Segment::Parameter { .. } => None,
         })
     }
 
-    /// The segments without plurals: one sequence for each combination of plural forms.
-    fn sequences(&self) -> Vec<Vec<&Segment>> {
-        let mut sequences: Vec<Vec<&Segment>> = vec![Vec::new()];
+    /// The parts without plurals: one sequence for each combination of plural forms.
+    fn sequences<'t>(&'t self) -> Vec<Vec<PatternPart<'t>>> {
+        let mut sequences: Vec<Vec<PatternPart<'t>>> = vec![Vec::new()];
         for segment in &self.segments {
-            let Segment::Plural(plural) = segment else {
-                sequences.iter_mut().for_each(|sequence| sequence.push(segment));
-                continue;
+            let part = match segment {
+                Segment::Literal { plain, .. } => PatternPart::Literal(plain),
+                Segment::Parameter { name, style } => {
+                    PatternPart::Parameter { name, is_quoted: *style == ListStyle::Quoted }
+                }
+                Segment::Plural(plural) => {
+                    // Forms have no plurals, so each is one sequence.
+                    let forms: Vec<Vec<PatternPart<'t>>> =
+                        plural.forms().flat_map(Template::sequences).collect();
+                    let with_each = |sequence: &Vec<PatternPart<'t>>| {
+                        forms.iter().map(|form| [sequence.as_slice(), form].concat()).collect::<Vec<_>>()
+                    };
+                    sequences = sequences.iter().flat_map(with_each).collect();
+                    continue;
+                }
             };
-            sequences = sequences
-                .iter()
-                .flat_map(|sequence| {
-                    plural.forms().map(|form| sequence.iter().copied().chain(&form.segments).collect())
-                })
-                .collect();
+            sequences.iter_mut().for_each(|sequence| sequence.push(part));
         }
         sequences
     }

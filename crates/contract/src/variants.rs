@@ -10,10 +10,9 @@ use demur_source::{Diagnostics, Source};
 
 use crate::catalogue::Show;
 use crate::compile::compile;
-use crate::contract::{Contract, Format};
+use crate::contract::{Contract, Format, Variants};
 use crate::format::FormatNode;
 use crate::locale::{lookup, weight};
-use crate::parse::Parser;
 use crate::template::Template;
 use crate::violations::ViolationTexts;
 use crate::{Condition, ResponseView};
@@ -37,15 +36,6 @@ errors?:
     rule: $violation.rule
     detail: $violation.message
 ";
-
-/// The variants of a contract.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Variants {
-    /// One contract for each language except the default one.
-    pub(crate) translations: Vec<Contract>,
-    /// The contract with problem documents, unless it uses them already or `problem_json` is off.
-    pub(crate) problem: Option<Box<Contract>>,
-}
 
 /// The texts of one error in another language; `None` keeps the default text.
 #[derive(Debug, Default)]
@@ -196,7 +186,7 @@ impl Contract {
             .zip(&self.entries)
             .map(|(index, entry)| compile(self.shape(entry), entry, answering.contains(&index)))
             .collect();
-        self.parser = Parser::new(self);
+        self.parser = self.build_parser();
     }
 }
 

@@ -136,10 +136,10 @@ fn unknown_and_malformed_keys_get_the_same_response() {
     }
 }
 
-/// The conditions that concern one access token, one address, one upgrade or one set of instances are answered as what
+/// The conditions that concern one access token, one address, one upgrade or one set of instances get the error of what
 /// they are: with a status that a client understands, never as an error of another kind.
 #[test]
-fn newer_conditions_get_an_answer_of_their_kind() {
+fn newer_conditions_get_an_error_of_their_kind() {
     let rows: [(Condition, &[u16]); 16] = [
         // An API without 401 for bad keys says 403.
         (Condition::CredentialTokenMalformed, &[401, 403]),

@@ -11,7 +11,7 @@ demur: 1
 name: shop
 code_style: snake_case
 doc_url: https://shop.example/errors/{name}
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 headers: [ietf]
 types: { api_error: Ours }
 statuses: { 400: Bad, 409: Conflict, 500: Oops }
@@ -49,7 +49,7 @@ fn reports_each_error_at_its_line() {
         ("name", "nmae: shop", "unknown-key", "did you mean `name`?"),
         ("code_style", "code_style: snake", "unknown-word", "snake_case"),
         ("doc_url", "doc_url: '{'", "template", "unmatched `{`"),
-        ("request_id", "request_id: { field: 'a b' }", "field-name", "not a valid header name"),
+        ("request_id", "request_id: { header: 'a b' }", "header-name", "not a valid header name"),
         ("headers", "headers: [x-ratelimits]", "unknown-word", "did you mean `x-ratelimit`?"),
         ("statuses", "statuses: { 700: Bad }", "status", "between 100 and 599"),
         ("formats", "formats: { default: { code: $cod } }", "unknown-slot", "did you mean `$code`?"),
@@ -126,7 +126,7 @@ fn accepts_valid_variations() {
             "  sold_out: { status: 409, message: Gone., code: ~, retry: { attempts: 0, default_delay: 0s, class: backoff } }",
         ),
         ("doc_url", "doc_url: /errors/{name}"),
-        ("request_id", "request_id: { field: traceparent, prefix: '' }"),
+        ("request_id", "request_id: { header: traceparent, prefix: '' }"),
         (
             "formats",
             "formats: { default: { code: $code, message: $message, needed?: $params.needed, param?: $params.limit } }",

@@ -1,4 +1,5 @@
-//! `parse(render(p)) = p`, except for the report in the round-trip report, for built-in and generated contracts.
+//! `parse(render(p)) = p`, except for the losses in the round-trip report, for built-in and generated contracts.
+//! Long because each part of a problem has its rule.
 //!
 //! Two properties hold: every part that is reported as kept is recovered, and every part that is recovered is correct.
 
@@ -56,7 +57,7 @@ impl ReportedContract {
         let (delay_in_header, id_in_header) = (in_header("retry_after"), in_header("request_id"));
         let headers = |name: &str| match name {
             "retry-after" if delay_in_header => delay.as_deref(),
-            name if id_in_header && name == self.contract.request_id().field => {
+            name if id_in_header && name == self.contract.request_id().header => {
                 Some(problem.request_id.as_ref())
             }
             _ => None,

@@ -4,12 +4,13 @@
 //! A record is plain data. It keeps neither the engine nor a store alive, and has fixed slots for check outcomes and
 //! stage timings, so that filling it costs a request that passes no allocation.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use demur_admission::Principal;
-use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin, Violation};
+use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin, Value, Violation};
 
 use crate::request::id::RequestId;
 
@@ -113,7 +114,37 @@ impl Check {
     ];
 }
 
+impl Check {
+    /// The name in journals.
+    pub fn name(self) -> &'static str {
+        match self {
+            Check::Request => "request",
+            Check::Authentication => "authentication",
+            Check::Authorization => "authorization",
+            Check::Rate => "rate",
+            Check::Quota => "quota",
+            Check::Validation => "validation",
+            Check::Rules => "rules",
+            Check::Credits => "credits",
+            Check::Upstream => "upstream",
+        }
+    }
+}
+
 impl Stage {
+    /// The name in journals.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Authentication => "authentication",
+            Stage::Limits => "limits",
+            Stage::Body => "body",
+            Stage::Validation => "validation",
+            Stage::Credits => "credits",
+            Stage::Upstream => "upstream",
+            Stage::Response => "response",
+        }
+    }
+
     /// All stages, in their order.
     pub const ALL: [Stage; 7] = [
         Stage::Authentication,
@@ -346,6 +377,10 @@ pub struct RejectionRecord {
     pub cause: String,
     /// What is wrong with the request, the first few.
     pub violations: Vec<ViolationRecord>,
+    /// The values that decided, such as `limit` and `remaining`: those of the gateway's own parameters that nobody sent.
+    pub values: Vec<(&'static str, Value)>,
+    /// The delay that the response advises, in seconds.
+    pub retry_after: Option<u64>,
     pub(crate) contract: Arc<Contract>,
     pub(crate) error: ErrorId,
 }
@@ -382,6 +417,32 @@ impl ViolationRecord {
 }
 
 impl RejectionRecord {
+    /// The parameters of errors that are recorded. None of them contains what a client sent.
+    const VALUES: [&str; 13] = [
+        "limit",
+        "remaining",
+        "window",
+        "resets_at",
+        "violated_policies",
+        "needed",
+        "available",
+        "plan",
+        "feature",
+        "scope",
+        "operation",
+        "status",
+        "max_bytes",
+    ];
+
+    /// The values among the parameters of an error.
+    pub(crate) fn values_of(params: &[(Cow<'static, str>, Value)]) -> Vec<(&'static str, Value)> {
+        let recorded = params.iter().filter_map(|(name, value)| {
+            let name = Self::VALUES.into_iter().find(|known| known == name)?;
+            Some((name, value.clone()))
+        });
+        recorded.collect()
+    }
+
     /// The name of the condition: one of the gateway's own, or that of the API under which the error was raised.
     pub fn condition_name(&self) -> &str {
         match (self.condition, &self.raised_as) {

@@ -1,4 +1,4 @@
-//! One API in two generations at once, in several languages and media types: what each client is answered.
+//! One API with two contract versions, in several languages and media types: the response to each client.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ use serde_json::{Value as Json, json};
 const NEW: &str = "\
 demur: 1
 name: shop-2
-request_id: { field: Shop-Request-Id, prefix: two_ }
+request_id: { header: Shop-Request-Id, prefix: two_ }
 headers: [ietf, { retry_after_ms: Shop-Wait }]
 doc_url: https://shop.example/errors/{name}
 formats: { default: { code: $code, text: $message, fields?: [$violation.message] } }
@@ -146,28 +146,28 @@ fn world() -> World {
     World { engine, clock, secret: secret.expose().to_owned(), connection: ConnectionCache::default() }
 }
 
-/// An answer, with its content as JSON.
-struct Answer {
+/// A response, with its body as JSON.
+struct Reply {
     response: Response<()>,
     record: RequestRecord,
     json: Json,
 }
 
-impl Answer {
-    fn field(&self, name: &str) -> Option<&str> {
+impl Reply {
+    fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name).map(|value| value.to_str().unwrap())
     }
 }
 
 impl World {
-    fn ask(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
         let mut request = Request::get(path);
-        for (name, value) in fields {
+        for (name, value) in headers {
             request = request.header(*name, value.replace("KEY", &self.secret));
         }
-        let content = Full::<Bytes>::default().map_err(|never| match never {});
+        let body = Full::<Bytes>::default().map_err(|never| match never {});
         let request: Request<http_body_util::combinators::BoxBody<Bytes, BodyError>> =
-            request.body(content.boxed()).unwrap();
+            request.body(body.boxed()).unwrap();
         let arrival = RequestInfo {
             is_trusted_proxy: false,
             now: self.clock.now(),
@@ -178,15 +178,15 @@ impl World {
             lag: Duration::ZERO,
         };
         let upstream = |_: &Arc<Api>, _: Request<RequestBody<_>>| async {
-            let content = Full::new(Bytes::from_static(b"{}"));
-            Ok(Response::new(content))
+            let body = Full::new(Bytes::from_static(b"{}"));
+            Ok(Response::new(body))
         };
         let (response, record): (Response<ResponseBody<Full<Bytes>>>, _) =
             block(self.engine.serve(request, arrival, upstream));
         let (head, body) = response.into_parts();
-        let content = block(body.collect()).unwrap().to_bytes();
-        let json = serde_json::from_slice(&content).unwrap();
-        Answer { response: Response::from_parts(head, ()), record, json }
+        let body = block(body.collect()).unwrap().to_bytes();
+        let json = serde_json::from_slice(&body).unwrap();
+        Reply { response: Response::from_parts(head, ()), record, json }
     }
 }
 
@@ -214,7 +214,7 @@ fn connection_caches_its_caller() {
 #[test]
 fn serves_two_contract_versions() {
     let world = world();
-    for (path, fields, status, content, id_field) in [
+    for (path, headers, status, body, id_header) in [
         (
             "/items?limit=9",
             &[KEY][..],
@@ -233,7 +233,7 @@ fn serves_two_contract_versions() {
         ),
         ("/items", &[("x-api-key", "nonsense")], 401, json!({"error":"No key."}), "x-request-id"),
         ("/items", &[], 401, json!({"code":"unauthenticated","text":"Who are you?"}), "shop-request-id"),
-        // A rule raises one condition; each generation has its own answer.
+        // A rule raises one condition; each contract version has its own error for it.
         (
             "/items?limit=3",
             &[KEY],
@@ -244,10 +244,10 @@ fn serves_two_contract_versions() {
         ("/items?limit=3", &[KEY, ("api-version", "1")], 404, json!({"error":"Not there."}), "x-request-id"),
         ("/items?limit=3", &[("x-api-key", "KEY")], 404, json!({"error":"Not there."}), "x-request-id"),
     ] {
-        let answer = world.ask(path, fields);
-        assert_eq!(answer.response.status(), status, "{path} {fields:?}: {}", answer.json);
-        assert_eq!(answer.json, content, "{path} {fields:?}");
-        assert!(answer.field(id_field).is_some(), "{path} {fields:?}");
+        let response = world.ask(path, headers);
+        assert_eq!(response.response.status(), status, "{path} {headers:?}: {}", response.json);
+        assert_eq!(response.json, body, "{path} {headers:?}");
+        assert!(response.header(id_header).is_some(), "{path} {headers:?}");
     }
 }
 
@@ -256,17 +256,17 @@ fn renders_in_the_clients_language_and_media_type() {
     let world = world();
     let problem = ("accept", "application/problem+json, */*;q=0.1");
     let italian = ("accept-language", "de, it-IT;q=0.9");
-    let answer = world.ask("/items?limit=9", &[KEY, problem]);
-    let id = answer.field("shop-request-id").unwrap().to_owned();
+    let response = world.ask("/items?limit=9", &[KEY, problem]);
+    let id = response.header("shop-request-id").unwrap().to_owned();
     assert_eq!(
-        answer.json,
+        response.json,
         json!({
             "type": "https://shop.example/errors/invalid", "title": "Parameters are missing or invalid",
             "status": 422, "detail": "Some fields are wrong.", "instance": id, "code": "invalid",
             "errors": [{ "pointer": "/limit", "location": "query", "rule": "maximum", "detail": "wrong: limit" }],
         })
     );
-    for (fields, media_type, language, vary) in [
+    for (headers, media_type, language, vary) in [
         (&[KEY][..], "application/json", Some("en"), Some("accept, accept-language")),
         (&[KEY, problem], "application/problem+json", Some("en"), Some("accept, accept-language")),
         (&[KEY, italian], "application/json", Some("it"), Some("accept, accept-language")),
@@ -274,47 +274,47 @@ fn renders_in_the_clients_language_and_media_type() {
         // The other generation has one language, and rules problem documents out.
         (&[KEY, problem, italian, ("api-version", "1")], "application/json", None, None),
     ] {
-        let answer = world.ask("/items?limit=9", fields);
-        assert_eq!(answer.field("content-type"), Some(media_type), "{fields:?}");
-        assert_eq!(answer.field("content-language"), language, "{fields:?}");
-        assert_eq!(answer.field("vary"), vary, "{fields:?}");
+        let response = world.ask("/items?limit=9", headers);
+        assert_eq!(response.header("content-type"), Some(media_type), "{headers:?}");
+        assert_eq!(response.header("content-language"), language, "{headers:?}");
+        assert_eq!(response.header("vary"), vary, "{headers:?}");
         if language == Some("it") {
-            let text = answer.json.to_string();
+            let text = response.json.to_string();
             assert!(text.contains("Alcuni campi sono errati.") && text.contains("errato: limit"), "{text}");
         }
         // Whatever is said, it is the same error for the operators.
-        let refusal = answer.record.rejection().unwrap();
-        let code = if fields.len() == 4 { "bad" } else { "invalid" };
-        assert_eq!((refusal.code(), refusal.status), (code, answer.response.status().as_u16()));
+        let rejection = response.record.rejection().unwrap();
+        let code = if headers.len() == 4 { "bad" } else { "invalid" };
+        assert_eq!((rejection.code(), rejection.status), (code, response.response.status().as_u16()));
     }
     // What passes is not touched.
-    let answer = world.ask("/items", &[KEY, problem, italian]);
-    assert_eq!((answer.response.status().as_u16(), answer.field("content-language")), (200, None));
+    let response = world.ask("/items", &[KEY, problem, italian]);
+    assert_eq!((response.response.status().as_u16(), response.header("content-language")), (200, None));
 }
 
 #[test]
 fn limit_headers_are_those_of_the_contract_version() {
     let world = world();
-    let mut answer = world.ask("/items", &[KEY]);
-    assert_eq!(answer.field("ratelimit-policy"), Some("\"burst\";q=7;w=60"));
-    assert!(answer.field("ratelimit").unwrap().starts_with("\"burst\";r=6;t="));
+    let mut response = world.ask("/items", &[KEY]);
+    assert_eq!(response.header("ratelimit-policy"), Some("\"burst\";q=7;w=60"));
+    assert!(response.header("ratelimit").unwrap().starts_with("\"burst\";r=6;t="));
     for _ in 0..7 {
-        answer = world.ask("/items", &[KEY, ("accept", "application/problem+json")]);
+        response = world.ask("/items", &[KEY, ("accept", "application/problem+json")]);
     }
-    assert_eq!(answer.response.status(), 429);
-    assert_eq!(answer.json["violated-policies"], json!(["burst"]));
-    let seconds: u64 = answer.field("retry-after").unwrap().parse().unwrap();
-    assert_eq!(answer.field("shop-wait").unwrap(), (seconds * 1000).to_string());
+    assert_eq!(response.response.status(), 429);
+    assert_eq!(response.json["violated-policies"], json!(["burst"]));
+    let seconds: u64 = response.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!(response.header("shop-wait").unwrap(), (seconds * 1000).to_string());
     let old = world.ask("/items", &[KEY, ("api-version", "1")]);
     assert_eq!(old.response.status(), 429);
-    assert_eq!((old.field("ratelimit"), old.field("shop-wait")), (None, None));
+    assert_eq!((old.header("ratelimit"), old.header("shop-wait")), (None, None));
 }
 
 #[test]
 fn unknown_api_is_rejected_in_the_default_contract() {
     let engine = world();
-    let answer = engine.ask("/elsewhere/", &[]);
-    assert_eq!(answer.response.status(), 404);
+    let response = engine.ask("/elsewhere/", &[]);
+    assert_eq!(response.response.status(), 404);
 }
 
 #[test]

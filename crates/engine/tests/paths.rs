@@ -143,7 +143,7 @@ fn settings_allow_characters_that_the_upstream_reads_exactly() {
 #[test]
 fn monitor_mode_forwards_the_original_path_and_records_rejections() {
     let world = World::of(DOCUMENT, &format!("{API}mode: monitor\nmount: {{ path: /shop }}\n"));
-    for (target, sent, told) in [
+    for (target, sent, reported) in [
         ("/shop/items/%65xport?a=b", "/items/%65xport?a=b", "would have been forwarded as `/items/export`"),
         ("/%73hop/items/1", "/items/1", ""),
         ("/shop/items/1%2fsecret", "/items/1%2fsecret", "does not allow slash"),
@@ -154,7 +154,7 @@ fn monitor_mode_forwards_the_original_path_and_records_rejections() {
             panic!("{target} is rejected")
         };
         assert_eq!(forwarded, sent, "{target}");
-        assert!(notes.contains(told), "{target}: {notes}");
+        assert!(notes.contains(reported), "{target}: {notes}");
     }
 }
 
@@ -169,8 +169,8 @@ fn rejects_connection_options_that_name_checked_headers() {
         ("keep-alive", None),
         ("x-private", None),
     ] {
-        let fields = [("connection", connection), ("content-type", "a/b"), ("x-private", "1")];
-        match world.send("GET", "/items/1", &fields) {
+        let headers = [("connection", connection), ("content-type", "a/b"), ("x-private", "1")];
+        match world.send("GET", "/items/1", &headers) {
             Sent::Rejected { status: rejected, .. } => assert_eq!(Some(rejected), status, "{connection}"),
             Sent::Forwarded { headers, .. } => {
                 assert_eq!(status, None, "{connection}");

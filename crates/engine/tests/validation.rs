@@ -169,12 +169,12 @@ fn compressed_bodies_are_decoded_where_configured() {
         (reject, "gzip", gzip(r#"{"a":1}"#), Err("415 body.unsupported_media_type identity")),
         (reject, "identity", Bytes::from_static(br#"{"a":1}"#), Ok(r#"{"a":1}"#)),
     ] {
-        let fields = [
+        let headers = [
             ("content-type", "application/json"),
             ("content-encoding", coding),
             ("content-digest", "sha-256=:x:"),
         ];
-        match world(settings).send_body("POST", "/items", &fields, body) {
+        match world(settings).send_body("POST", "/items", &headers, body) {
             Sent::Forwarded { body, headers, .. } => {
                 assert_eq!(Ok(std::str::from_utf8(&body).unwrap()), expected, "{coding}");
                 let is_decoded = coding == "gzip";

@@ -15,8 +15,9 @@ use demur_admission::{CacheConfig, Plan};
 use demur_contract::Contract;
 use demur_engine::settings::ApiSettings;
 use demur_engine::{Api, PageLookup};
+use demur_journal::Sink;
 
-use crate::access_log::LogSettings;
+use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
 use crate::probes::StoreProbe;
 use crate::trusted_proxies::TrustedProxies;
@@ -40,6 +41,10 @@ pub struct Config {
     pub trusted_proxies: Arc<TrustedProxies>,
     /// The access log.
     pub access_log: LogSettings,
+    /// The journal.
+    pub journal: Option<JournalConfig>,
+    /// Takes the entries of the journal.
+    pub journal_sink: Option<Arc<dyn Sink>>,
     /// The plans.
     pub plans: Vec<Plan>,
     /// The APIs.
@@ -70,6 +75,25 @@ impl Default for ReloadSettings {
     /// Files are not watched.
     fn default() -> Self {
         Self { watch: false, settle: Duration::from_secs(1) }
+    }
+}
+
+/// The journal of requests that were rejected or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Its file.
+    pub path: PathBuf,
+    /// Which requests it keeps.
+    pub requests: JournalFilter,
+    /// Older entries are deleted.
+    pub max_age: Duration,
+    /// The oldest entries are deleted before the file grows beyond this, in bytes.
+    pub max_bytes: u64,
+}
+
+impl JournalConfig {
+    pub(crate) fn filter(journal: Option<&Self>) -> JournalFilter {
+        journal.map_or(JournalFilter::None, |journal| journal.requests)
     }
 }
 
@@ -153,6 +177,8 @@ impl Config {
             cache: CacheConfig::default(),
             trusted_proxies: Arc::default(),
             access_log: LogSettings::default(),
+            journal: None,
+            journal_sink: None,
             plans: Vec::new(),
             apis: Vec::new(),
             docs: None,

@@ -90,9 +90,9 @@ impl Gateway {
     ) -> io::Result<RunningGateway> {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let count = config.workers.unwrap_or(cores).get();
-        let store = config.store_probe.clone();
+        let (store, journal) = (config.store_probe.clone(), config.journal_sink.clone());
         let (started_with, config) = StaticSettings::split(config);
-        let (log, log_writer) = AccessLog::start(&started_with.access_log)?;
+        let (log, log_writer) = AccessLog::start(&started_with.access_log, journal)?;
         let (reopener, lost_log_lines) = (log.reopener(), log.lost());
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));

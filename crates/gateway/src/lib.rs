@@ -22,10 +22,10 @@ mod upstream;
 mod worker;
 mod worker_context;
 
-pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
+pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{
-    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, Listener, PageBuilder, Pages, ReloadSettings, StoreUrl,
-    Upstream, UpstreamUrlError,
+    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
+    ReloadSettings, StoreUrl, Upstream, UpstreamUrlError,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;

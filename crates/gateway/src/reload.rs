@@ -17,8 +17,8 @@ use demur_admission::{Admission, CacheConfig, Plan, Plans};
 use demur_contract::Contract;
 use demur_engine::{Api, Engine, PageLookup};
 
-use crate::access_log::{LogFilter, LogReopener, LogSettings, LogTarget};
-use crate::config::{ApiConfig, Config, Listener, Pages, StoreUrl, Upstream};
+use crate::access_log::{JournalFilter, LogFilters, LogReopener, LogSettings, LogTarget};
+use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl, Upstream};
 use crate::limits::ListenerLimits;
 use crate::scrape::ReloadCounts;
 use crate::snapshot::{Snapshot, SnapshotCell};
@@ -133,6 +133,8 @@ pub(crate) struct StaticSettings {
     workers: Option<NonZeroUsize>,
     cache: CacheConfig,
     pub(crate) access_log: LogSettings,
+    /// Which requests it keeps is left out: a reload may change that.
+    journal: Option<JournalConfig>,
 }
 
 impl StaticSettings {
@@ -151,16 +153,24 @@ impl StaticSettings {
             workers: config.workers,
             cache: config.cache,
             access_log,
+            journal: config.journal.as_ref().map(|journal| JournalConfig {
+                path: absolute(&journal.path),
+                requests: JournalFilter::None,
+                ..*journal
+            }),
         }
     }
 
     /// The two parts of a configuration.
     pub(crate) fn split(config: Config) -> (Self, DynamicSettings) {
         let fixed = Self::of(&config);
-        let Config { default_contract, limits, trusted_proxies, access_log, plans, apis, pages, .. } = config;
-        let log_filter = access_log.requests;
+        let Config {
+            default_contract, limits, trusted_proxies, access_log, journal, plans, apis, pages, ..
+        } = config;
+        let filters =
+            LogFilters { log: access_log.requests, journal: JournalConfig::filter(journal.as_ref()) };
         let dynamic =
-            DynamicSettings { default_contract, limits, trusted_proxies, log_filter, plans, apis, pages };
+            DynamicSettings { default_contract, limits, trusted_proxies, filters, plans, apis, pages };
         (fixed, dynamic)
     }
 
@@ -175,6 +185,7 @@ impl StaticSettings {
             ("cache", self.cache != other.cache),
             ("access_log.output", log.target != other_log.target),
             ("access_log.format", log.format != other_log.format),
+            ("journal", self.journal != other.journal),
         ];
         keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect()
     }
@@ -185,7 +196,7 @@ pub(crate) struct DynamicSettings {
     default_contract: Arc<Contract>,
     pub(crate) limits: ListenerLimits,
     trusted_proxies: Arc<TrustedProxies>,
-    log_filter: LogFilter,
+    filters: LogFilters,
     plans: Vec<Plan>,
     apis: Vec<ApiConfig>,
     pages: Pages,
@@ -233,7 +244,7 @@ impl DynamicSettings {
             limits: self.limits,
             trusted_proxies: self.trusted_proxies,
             upstreams,
-            log_filter: self.log_filter,
+            filters: self.filters,
         })
     }
 }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use demur_engine::{Api, Engine};
 use tokio::sync::watch;
 
-use crate::access_log::LogFilter;
+use crate::access_log::LogFilters;
 use crate::config::Upstream;
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
@@ -24,7 +24,7 @@ pub(crate) struct Snapshot {
     pub(crate) trusted_proxies: Arc<TrustedProxies>,
     /// The APIs with their upstreams.
     pub(crate) upstreams: Vec<(Arc<Api>, Upstream)>,
-    pub(crate) log_filter: LogFilter,
+    pub(crate) filters: LogFilters,
 }
 
 /// The current snapshot.

@@ -223,7 +223,7 @@ fn continues_once_and_only_where_the_client_waits() {
     connection.write_continue(&mut out);
     assert_eq!(out, b"HTTP/1.1 100 Continue\r\n\r\n");
     assert!(!head(&mut connection, 200, BodyLength::None).contains("close"));
-    // A client that sends its body without waiting is not told to.
+    // A client that sends its body without waiting gets no 100.
     let mut connection = request(bytes);
     connection.receive_body(b"hi").unwrap();
     assert!(!connection.waits_for_continue());
@@ -284,7 +284,7 @@ fn reuses_a_connection_only_after_a_complete_response_and_nothing_behind_it() {
         let (_, _, consumed) = receive(&mut connection, bytes.as_bytes(), usize::MAX / 2).unwrap();
         assert_eq!(connection.reuse(&bytes.as_bytes()[consumed..]), reusable, "{bytes:?}");
     }
-    // The server answers before it has the whole request.
+    // The server responds before it has the whole request.
     let mut connection = ClientConnection::new();
     connection.write_head("PUT", b"/", BodyLength::Known(9), false, |_| {}, &mut Vec::new()).unwrap();
     receive(&mut connection, b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", 99).unwrap();
@@ -292,7 +292,7 @@ fn reuses_a_connection_only_after_a_complete_response_and_nothing_behind_it() {
 }
 
 #[test]
-fn tells_an_early_end_from_a_late_one() {
+fn distinguishes_an_early_end_from_a_late_one() {
     use ParseError::{BeforeResponse, BodyTruncated, HeadTruncated};
     for (bytes, expected) in [
         ("", Err(BeforeResponse)),

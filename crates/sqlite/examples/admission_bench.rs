@@ -1,7 +1,8 @@
 //! `make bench-admission`: the cost of admission and of the ledger, beside SQLite alone with the same writes.
 //!
 //! Wall-clock times of a shared machine are not comparable by themselves: each is taken from several rounds, and compared values
-//! are measured in turns. Longer than 400 lines, since the four benchmarks share the setup.
+//! are measured in turns.
+//! Long because the four benchmarks share the setup.
 
 #![expect(
     clippy::unwrap_used,
@@ -99,7 +100,7 @@ impl AdmissionUnderTest {
             limits: Arc::new(LocalCounters::new()),
             credits: Arc::new(MemoryLedger::new()),
         };
-        let present = CacheBounds { entries: keys * 4, kept_for: Duration::from_secs(3600) };
+        let present = CacheBounds { entries: keys * 4, ttl: Duration::from_secs(3600) };
         let settings = CacheConfig { present, ..CacheConfig::default() };
         let plans = Arc::new(Plans::new([plan()]));
         let admission = Admission::new(stores, pepper.clone(), plans, settings);

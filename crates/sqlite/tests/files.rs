@@ -1,5 +1,6 @@
 //! Damaged, replaced and missing files of a store, before it is opened and while it is in use: no key becomes unknown because
-//! of them. Longer than 400 lines, since all tests share the setup.
+//! of them.
+//! Long because all tests share the setup.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 

@@ -1,5 +1,6 @@
 //! Both ledgers against a model that shares no code with them: every credit is an object with a state. The model is slow, but
-//! simple enough to be checked by reading. Longer than 400 lines, since model and ledgers are driven together.
+//! simple enough to be checked by reading.
+//! Long because model and ledgers are driven together.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 

@@ -1,5 +1,5 @@
-//! Rules that apply only to a store on disk: kills, damage, ownership, the control socket, secrets at rest. Longer than 400
-//! lines, since all of them share the setup.
+//! Rules that apply only to a store on disk: kills, damage, ownership, the control socket, secrets at rest.
+//! Long because all of them share the setup.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 

@@ -1,6 +1,6 @@
 //! What the layer costs on an axum service that does nothing, beside `tower_governor` and a hand-written
 //! authentication that does the same: a request id for the client and the service, a key looked up by its digest,
-//! the service told whose it is (account, key, plan), a rate per account, and errors in JSON.
+//! headers for the service with account, key and plan, a rate per account, and errors in JSON.
 //!
 //! `cargo bench -p demur-tower` prints both in nanoseconds of CPU time and their ratio, measured in turns on
 //! one thread. `overhead layer 2000` (or `by-hand`, `bare`) serves so many requests and nothing else, for
@@ -96,8 +96,8 @@ async fn authenticate(State(keys): State<Arc<Keys>>, mut request: Request, next:
             next.run(request).await
         }
         None => {
-            let content = serde_json::json!({ "error": { "code": "unauthorized", "request_id": id } });
-            (StatusCode::UNAUTHORIZED, Json(content)).into_response()
+            let body = serde_json::json!({ "error": { "code": "unauthorized", "request_id": id } });
+            (StatusCode::UNAUTHORIZED, Json(body)).into_response()
         }
     };
     response.headers_mut().insert("x-request-id", HeaderValue::from_str(&id).unwrap());
@@ -148,8 +148,8 @@ async fn ask(app: &mut Router, authorization: &HeaderValue) -> StatusCode {
     let service = ServiceExt::<Request>::ready(app).await.unwrap();
     let response = service.call(request).await.unwrap();
     let status = response.status();
-    let content = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
-    assert!(!content.is_empty());
+    let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+    assert!(!body.is_empty());
     status
 }
 
@@ -186,13 +186,13 @@ impl Side {
 }
 
 fn sides() -> Vec<Side> {
-    let refused = |(app, _): (Router, String)| (app, format!("shp_{}", "y".repeat(49)));
+    let rejected = |(app, _): (Router, String)| (app, format!("shp_{}", "y".repeat(49)));
     vec![
         Side::new("bare", (service(), "none".to_owned()), StatusCode::OK),
         Side::new("layer", with_layer(), StatusCode::OK),
         Side::new("by-hand", by_hand(), StatusCode::OK),
-        Side::new("layer-refused", refused(with_layer()), StatusCode::UNAUTHORIZED),
-        Side::new("by-hand-refused", refused(by_hand()), StatusCode::UNAUTHORIZED),
+        Side::new("layer-refused", rejected(with_layer()), StatusCode::UNAUTHORIZED),
+        Side::new("by-hand-refused", rejected(by_hand()), StatusCode::UNAUTHORIZED),
     ]
 }
 

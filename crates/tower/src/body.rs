@@ -9,7 +9,7 @@ use demur_engine::{BodyError, RequestBody};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::LengthLimitError;
 
-use crate::error::sources;
+use crate::error_chain::sources;
 
 /// A request body as it arrives, with classified errors.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> BodyError {
 }
 
 /// A request body as the service reads it, with limits.
-pub type RequestContent<B> = RequestBody<IncomingBody<B>>;
+pub type LimitedBody<B> = RequestBody<IncomingBody<B>>;
 
 /// A response body of the service.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use tower::load_shed::error::Overloaded;
 use tower::timeout::error::Elapsed;
 
 use crate::body::ServiceBody;
+use crate::error_chain::sources;
 
 /// `Retry-After` when a load-shedding layer rejects a request.
 const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ pub(crate) fn classify<R>(error: &(dyn Error + 'static)) -> Result<Response<Serv
             return Ok(raised(Raised::condition(Condition::Overloaded).after(OVERLOAD_RETRY_AFTER)));
         }
         if let Some(body_error) = source.downcast_ref::<BodyError>() {
-            return Err(UpstreamFault::Content(body_error.clone()));
+            return Err(UpstreamFault::Body(body_error.clone()));
         }
     }
     let cause = sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
@@ -36,16 +37,4 @@ pub(crate) fn raised<R>(raised: Raised) -> Response<ServiceBody<R>> {
     let mut response = Response::new(ServiceBody::empty());
     response.extensions_mut().insert(raised);
     response
-}
-
-/// An error and its sources.
-pub(crate) fn sources<'e>(
-    error: &'e (dyn Error + 'static),
-) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
 }

@@ -19,7 +19,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::body::{RequestContent, ServiceBody};
+use crate::body::{LimitedBody, ServiceBody};
 use crate::{error, rejection};
 
 /// The response of the layer.
@@ -102,11 +102,11 @@ where
 /// Calls the service, which the layer has found ready. A caller that never asked `poll_ready` of the layer waits here.
 pub(crate) fn forward<S, B, R>(
     mut service: S,
-    request: Request<RequestContent<B>>,
+    request: Request<LimitedBody<B>>,
     in_flight: InFlight,
 ) -> LayerFuture<R>
 where
-    S: Service<Request<RequestContent<B>>, Response = Response<R>> + Send + 'static,
+    S: Service<Request<LimitedBody<B>>, Response = Response<R>> + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
     B: Body<Data = Bytes> + Unpin + Send + 'static,
@@ -254,7 +254,7 @@ where
 {
     let result = match body_errors.fault() {
         // The service could not read the request body, and the reason is known here.
-        Some(error) => Err(UpstreamFault::Content(error)),
+        Some(error) => Err(UpstreamFault::Body(error)),
         None => match catch_panic_async(pin!(rejection::classify(response))).await {
             Ok(response) => Ok(response),
             Err(panic) => Err(panic.into()),

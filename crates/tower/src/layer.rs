@@ -15,7 +15,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::body::{IncomingBody, RequestContent, ServiceBody};
+use crate::body::{IncomingBody, LimitedBody, ServiceBody};
 use crate::config::ServiceConfig;
 use crate::future::{self, NotReady, ResponseFuture};
 use crate::keys::InMemoryKeys;
@@ -100,7 +100,7 @@ impl<S, B, R> Service<Request<B>> for DemurService<S>
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<BoxError>,
-    S: Service<Request<RequestContent<B>>, Response = Response<R>> + Clone + Send + 'static,
+    S: Service<Request<LimitedBody<B>>, Response = Response<R>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
     R: Body<Data = Bytes> + Unpin + Send + 'static,

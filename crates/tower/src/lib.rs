@@ -44,6 +44,7 @@
 mod body;
 mod config;
 mod error;
+mod error_chain;
 mod future;
 mod keys;
 mod layer;
@@ -51,7 +52,7 @@ mod peer;
 mod raise;
 mod rejection;
 
-pub use body::{IncomingBody, RequestContent, ServiceBody};
+pub use body::{IncomingBody, LimitedBody, ServiceBody};
 pub use config::{ConfigError, ServiceConfig};
 pub use demur_contract::{Condition, Location, Value, Violation};
 pub use demur_engine::{Raised, RejectionRecord, RequestRecord, ResponseBody};

@@ -62,8 +62,8 @@ fn request(path: &str, secret: &Secret) -> Request<Body> {
     Request::get(path).header("authorization", authorization).body(Body::empty()).unwrap()
 }
 
-fn refusal<B>(answer: &http::Response<B>) -> &RejectionRecord {
-    answer.extensions().get::<Arc<RequestRecord>>().unwrap().rejection().unwrap()
+fn rejection<B>(response: &http::Response<B>) -> &RejectionRecord {
+    response.extensions().get::<Arc<RequestRecord>>().unwrap().rejection().unwrap()
 }
 
 impl World {
@@ -81,7 +81,7 @@ impl World {
     }
 }
 
-/// Content that is never whole: it waits, or breaks off.
+/// A body that is never complete: it waits, or breaks off.
 struct Unfinished {
     breaks: bool,
 }
@@ -99,15 +99,15 @@ impl http_body::Body for Unfinished {
 }
 
 fn unfinished(breaks: bool) -> Router {
-    let answer = move || async move { Response::new(Body::new(Unfinished { breaks })) };
+    let response = move || async move { Response::new(Body::new(Unfinished { breaks })) };
     Router::new()
-        .route("/items", get(answer))
-        .route("/items/{id}", get(answer))
-        .route("/items/{id}/reviews", get(answer))
+        .route("/items", get(response))
+        .route("/items/{id}", get(response))
+        .route("/items/{id}/reviews", get(response))
 }
 
 #[tokio::test]
-async fn a_slot_is_free_when_the_answer_has_ended_and_not_before() {
+async fn releases_the_slot_at_the_end_of_the_response() {
     let world = world(unfinished(false));
     // One that costs nothing has nothing else to settle.
     for path in ["/items", "/items/1/reviews"] {
@@ -120,7 +120,7 @@ async fn a_slot_is_free_when_the_answer_has_ended_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_place_with_the_service_is_free_once_it_has_answered() {
+async fn releases_the_permit_when_the_service_has_responded() {
     let world = world(unfinished(false));
     for _ in 0..3 {
         let kept = world.ask(world.request("/items", "free")).await;
@@ -129,7 +129,7 @@ async fn a_place_with_the_service_is_free_once_it_has_answered() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_has_paid_and_leaves_its_place() {
+async fn charges_an_aborted_request_and_releases_its_permit() {
     let world = world(Router::new().route("/items", get(pending::<()>)));
     let mut app = world.app.clone();
     for _ in 0..5 {
@@ -139,41 +139,41 @@ async fn a_client_that_goes_away_has_paid_and_leaves_its_place() {
         drop(asked);
     }
     let asked = world.ask(world.request("/items", "free"));
-    let answer = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
-    assert_eq!(refusal(&answer).condition, Some(Condition::CreditsExhausted));
+    let response = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    assert_eq!(rejection(&response).condition, Some(Condition::CreditsExhausted));
 }
 
 #[tokio::test]
-async fn a_service_that_panics_as_it_is_called_is_answered_for() {
+async fn renders_an_error_if_the_service_panics_in_call() {
     let (layer, keys) = layer();
     let service = tower::service_fn(|_| -> Ready<Result<Response, Infallible>> { panic!("on the way in") });
     let secret = keys.issue("shop", "acme", "free").unwrap();
     for _ in 0..6 {
-        let answer = layer.layer(service).oneshot(request("/items", &secret)).await.unwrap();
-        assert_eq!(answer.status(), 500, "and it costs nothing");
-        assert_eq!(refusal(&answer).condition, Some(Condition::Internal));
-        assert_eq!(refusal(&answer).cause, "on the way in");
+        let response = layer.layer(service).oneshot(request("/items", &secret)).await.unwrap();
+        assert_eq!(response.status(), 500, "and it costs nothing");
+        assert_eq!(rejection(&response).condition, Some(Condition::Internal));
+        assert_eq!(rejection(&response).cause, "on the way in");
     }
 }
 
 #[tokio::test]
-async fn content_that_breaks_off_costs_nothing_and_was_no_success() {
+async fn releases_the_charge_of_a_response_that_breaks_off() {
     let world = world(unfinished(true));
     // Five credits, of which each call would cost two.
     for _ in 0..4 {
-        let answer = world.ask(world.request("/items/1", "free")).await;
-        assert_eq!(answer.status(), 200);
-        assert!(answer.into_body().collect().await.is_err());
+        let response = world.ask(world.request("/items/1", "free")).await;
+        assert_eq!(response.status(), 200);
+        assert!(response.into_body().collect().await.is_err());
     }
     for _ in 0..2 {
-        let answer = world.ask(world.request("/items", "daily")).await;
-        assert_eq!(answer.status(), 200);
-        assert!(answer.into_body().collect().await.is_err());
+        let response = world.ask(world.request("/items", "daily")).await;
+        assert_eq!(response.status(), 200);
+        assert!(response.into_body().collect().await.is_err());
     }
 }
 
 #[tokio::test]
-async fn a_trailer_for_the_layer_alone_goes_no_further_though_the_call_was_charged_before() {
+async fn removes_trailers_for_the_layer_after_an_early_charge() {
     let frames = || {
         let trailers = HeaderMap::from_iter([
             (http::HeaderName::from_static("x-used"), HeaderValue::from_static("1")),
@@ -182,27 +182,27 @@ async fn a_trailer_for_the_layer_alone_goes_no_further_though_the_call_was_charg
         let frames = [Frame::data(Bytes::from_static(b"[]")), Frame::trailers(trailers)];
         futures_util::stream::iter(frames.map(Ok::<_, Infallible>))
     };
-    let answer = move || async move { Response::new(Body::new(StreamBody::new(frames()))) };
-    let world = world(Router::new().route("/items", get(answer)));
+    let response = move || async move { Response::new(Body::new(StreamBody::new(frames()))) };
+    let world = world(Router::new().route("/items", get(response)));
     for _ in 0..2 {
         let mut request = world.request("/items", "free");
         request.headers_mut().insert("idempotency-key", HeaderValue::from_static("once"));
-        let answer = world.ask(request).await.into_body().collect().await.unwrap();
-        let names: Vec<_> = answer.trailers().unwrap().keys().map(|name| name.as_str()).collect();
+        let response = world.ask(request).await.into_body().collect().await.unwrap();
+        let names: Vec<_> = response.trailers().unwrap().keys().map(|name| name.as_str()).collect();
         assert_eq!(names, ["x-sum"]);
     }
 }
 
 #[tokio::test]
-async fn whoever_tries_keys_is_kept_from_more() {
+async fn throttles_peers_that_guess_keys() {
     let world = world(Router::new());
-    let mut refused = Vec::new();
+    let mut rejected = Vec::new();
     for attempt in 0..5 {
         let mut request = request("/items", &Secret::generate("shp").unwrap());
         request.extensions_mut().insert(SocketAddr::from(([127, 0, 0, 1], 4000 + attempt)));
-        let answer = world.ask(request).await;
-        refused.push(refusal(&answer).condition.unwrap());
+        let response = world.ask(request).await;
+        rejected.push(rejection(&response).condition.unwrap());
     }
     let (unknown, throttled) = (Condition::CredentialUnknown, Condition::CredentialThrottled);
-    assert_eq!(refused, [unknown, unknown, unknown, throttled, throttled]);
+    assert_eq!(rejected, [unknown, unknown, unknown, throttled, throttled]);
 }

@@ -1,5 +1,6 @@
-//! Whatever goes wrong in a service comes out in its contract: rows of a request, the service that answers
-//! it, and the error that the caller must see.
+//! Every failure of a service is rendered in its contract: rows of a request, the service, and the error that the
+//! client must get.
+//! Long because the table has a row for each failure.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -27,12 +28,12 @@ fn layer() -> (DemurLayer, InMemoryKeys) {
     DemurLayer::in_memory(config()).unwrap()
 }
 
-/// An answer as a caller has it.
+/// A response as the client receives it.
 #[derive(Debug)]
 struct Seen {
     status: u16,
     headers: http::HeaderMap,
-    content: Json_,
+    body: Json_,
     record: Option<Arc<RequestRecord>>,
 }
 
@@ -45,22 +46,22 @@ where
     let bytes = body.collect().await.unwrap().to_bytes();
     Seen {
         status: head.status.as_u16(),
-        content: serde_json::from_slice(&bytes).unwrap_or(Json_::Null),
+        body: serde_json::from_slice(&bytes).unwrap_or(Json_::Null),
         record: head.extensions.get::<Arc<RequestRecord>>().cloned(),
         headers: head.headers,
     }
 }
 
-fn request(keys: &InMemoryKeys, method: Method, path: &str, content: &str) -> Request<Body> {
+fn request(keys: &InMemoryKeys, method: Method, path: &str, body: &str) -> Request<Body> {
     let secret = keys.issue("shop", "acme", "free").unwrap();
     let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header("authorization", format!("Bearer {}", secret.expose()));
-    if !content.is_empty() {
+    if !body.is_empty() {
         request = request.header("content-type", "application/json");
     }
-    request.body(Body::from(content.to_owned())).unwrap()
+    request.body(Body::from(body.to_owned())).unwrap()
 }
 
 #[derive(Deserialize)]
@@ -84,13 +85,13 @@ async fn panics() {
     panic!("secret of the house")
 }
 
-/// What it is, what answers it; the content and its type; status, code and parameter that must be seen.
+/// The name, the service; media type and body of the request; the expected status, code and parameter.
 type Row = (&'static str, Router, (&'static str, String), u16, &'static str, Option<&'static str>);
 
-/// What stands behind `/anything`, and what a caller sees of it.
+/// What the service behind `/anything` does, and what a client gets.
 #[tokio::test]
 async fn every_failure_is_in_the_contract() {
-    let post_json = |content: &str| ("application/json", content.to_owned());
+    let post_json = |body: &str| ("application/json", body.to_owned());
     let oversized = "x".repeat(2000);
     let rows: Vec<Row> = vec![
         (
@@ -247,24 +248,24 @@ async fn every_failure_is_in_the_contract() {
             None,
         ),
     ];
-    for (what, router, (media_type, content), status, code, param) in rows {
+    for (what, router, (media_type, body), status, code, param) in rows {
         let (layer, _) = layer();
         let request = Request::post("/anything").header("content-type", media_type);
-        let request = match content.is_empty() {
+        let request = match body.is_empty() {
             true => request.body(Body::empty()),
-            false => request.header("content-length", content.len()).body(Body::from(content)),
+            false => request.header("content-length", body.len()).body(Body::from(body)),
         };
         let app = ServiceBuilder::new().layer(layer).service(router);
         let seen = seen(app.oneshot(request.unwrap()).await.unwrap()).await;
         assert_eq!(seen.status, status, "{what}: {seen:?}");
-        assert_eq!(seen.content["error"]["code"], code, "{what}: {seen:?}");
-        assert_eq!(seen.content["error"]["param"].as_str(), param, "{what}: {seen:?}");
+        assert_eq!(seen.body["error"]["code"], code, "{what}: {seen:?}");
+        assert_eq!(seen.body["error"]["param"].as_str(), param, "{what}: {seen:?}");
         assert_eq!(
-            seen.content["error"]["request_id"],
+            seen.body["error"]["request_id"],
             seen.headers["x-request-id"].to_str().unwrap(),
             "{what}"
         );
-        let text = seen.content.to_string();
+        let text = seen.body.to_string();
         for secret in ["secret of the house", "nginx", "deserialize", "line 1"] {
             assert!(!text.contains(secret), "{what}: {seen:?}");
         }
@@ -280,7 +281,7 @@ async fn parameters_are_in_the_message_and_causes_are_not() {
     };
     let app = Router::new().route("/items", get(raised)).layer(layer);
     let seen = seen(app.oneshot(request(&keys, Method::GET, "/items", "")).await.unwrap()).await;
-    assert_eq!(seen.content["error"]["message"], "Tea is sold out, 2 are left.");
+    assert_eq!(seen.body["error"]["message"], "Tea is sold out, 2 are left.");
     assert_eq!(seen.record.unwrap().rejection().unwrap().cause, "shelf 7");
 }
 
@@ -291,11 +292,11 @@ async fn an_open_message_is_the_handlers_and_a_closed_one_is_not() {
         let raised = move || async move { Err::<(), _>(Raise::error(name).message("Back at nine.")) };
         let app = Router::new().route("/items", get(raised)).layer(layer);
         let seen = seen(app.oneshot(request(&keys, Method::GET, "/items", "")).await.unwrap()).await;
-        assert_eq!(seen.content["error"]["message"], message);
+        assert_eq!(seen.body["error"]["message"], message);
     }
 }
 
-/// Errors of layers around the service, which are no answers at all.
+/// Errors of layers around the service, which are not responses.
 #[tokio::test]
 async fn errors_of_tower_are_in_the_contract() {
     let (layer, _) = layer();
@@ -304,65 +305,69 @@ async fn errors_of_tower_are_in_the_contract() {
 
     let timed =
         ServiceBuilder::new().layer(layer.clone()).timeout(Duration::from_millis(5)).service(slow.clone());
-    let answer = seen(timed.oneshot(anything()).await.unwrap()).await;
-    assert_eq!((answer.status, &answer.content["error"]["code"]), (504, &json!("timeout")), "{answer:?}");
+    let response = seen(timed.oneshot(anything()).await.unwrap()).await;
+    assert_eq!((response.status, &response.body["error"]["code"]), (504, &json!("timeout")), "{response:?}");
 
     let shed = ServiceBuilder::new().layer(layer).load_shed().concurrency_limit(1).service(slow);
     let first = tokio::spawn(shed.clone().oneshot(anything()));
     tokio::task::yield_now().await;
-    let answer = seen(shed.oneshot(anything()).await.unwrap()).await;
-    assert_eq!((answer.status, &answer.content["error"]["code"]), (503, &json!("overloaded")), "{answer:?}");
-    assert_eq!(answer.headers["retry-after"], "1");
+    let response = seen(shed.oneshot(anything()).await.unwrap()).await;
+    assert_eq!(
+        (response.status, &response.body["error"]["code"]),
+        (503, &json!("overloaded")),
+        "{response:?}"
+    );
+    assert_eq!(response.headers["retry-after"], "1");
     first.abort();
 }
 
-/// Content without a length that turns out to be too large while the handler reads it.
+/// A body without a length that turns out to be too large while the handler reads it.
 #[tokio::test]
-async fn content_limits_hold_while_content_streams() {
+async fn limits_streamed_bodies() {
     let (layer, _) = layer();
     let app = Router::new().route("/anything", post(whole)).layer(layer);
     let pieces = (0..4).map(|_| Ok::<_, std::io::Error>("x".repeat(500)));
     let body = Body::from_stream(futures(pieces));
-    let answer = seen(app.oneshot(Request::post("/anything").body(body).unwrap()).await.unwrap()).await;
+    let response = seen(app.oneshot(Request::post("/anything").body(body).unwrap()).await.unwrap()).await;
     assert_eq!(
-        (answer.status, &answer.content["error"]["code"]),
+        (response.status, &response.body["error"]["code"]),
         (413, &json!("content_too_large")),
-        "{answer:?}"
+        "{response:?}"
     );
 }
 
-/// A bound that another layer has set around the content, as a layer around this one may.
+/// A limit that another layer has set on the body, as a layer around this one may.
 #[tokio::test]
-async fn the_bounds_of_others_on_content_are_known() {
+async fn recognizes_body_limits_of_other_layers() {
     let (layer, keys) = layer();
     let app = Router::new().route("/anything", post(whole)).layer(layer);
     let request = request(&keys, Method::POST, "/anything", &"x".repeat(500));
     let limited = request.map(|body| Body::new(http_body_util::Limited::new(body, 100)));
     let seen = seen(app.oneshot(limited).await.unwrap()).await;
-    assert_eq!((seen.status, &seen.content["error"]["code"]), (413, &json!("content_too_large")), "{seen:?}");
+    assert_eq!((seen.status, &seen.body["error"]["code"]), (413, &json!("content_too_large")), "{seen:?}");
 }
 
 /// What a failure says is looked at, and no more of it than could be of use.
 #[tokio::test]
-async fn a_failure_without_end_is_answered() {
+async fn renders_an_error_for_an_endless_error_response() {
     let (layer, keys) = layer();
     let endless = || async {
         let pieces = std::iter::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(10_000)));
         (StatusCode::BAD_REQUEST, [("content-type", "text/plain")], Body::from_stream(futures(pieces)))
     };
     let app = Router::new().route("/anything", post(endless)).layer(layer);
-    let answering = app.oneshot(request(&keys, Method::POST, "/anything", ""));
-    let answered = tokio::time::timeout(Duration::from_secs(5), answering).await.unwrap().unwrap();
-    assert_eq!(seen(answered).await.status, 400);
+    let responding = app.oneshot(request(&keys, Method::POST, "/anything", ""));
+    let responded = tokio::time::timeout(Duration::from_secs(5), responding).await.unwrap().unwrap();
+    assert_eq!(seen(responded).await.status, 400);
 }
 
 fn futures<T>(items: impl Iterator<Item = T> + Send) -> impl futures_core::Stream<Item = T> + Send {
     futures_util::stream::iter(items)
 }
 
-/// A refused request never reaches the service, so the service need not be ready for it.
+/// A rejected request never reaches the service, so the service need not be ready for it.
 #[tokio::test]
-async fn the_layers_own_refusals() {
+async fn renders_the_rejections_of_the_layer() {
     let (layer, keys) = layer();
     let app = Router::new().route("/items", any(panics)).route("/items/{id}", any(panics)).layer(layer);
     let limited = keys.issue("shop", "tiny", "slow").unwrap();
@@ -375,22 +380,22 @@ async fn the_layers_own_refusals() {
         ("a parameter beyond its bound", keyed("/items?limit=101"), 400, "invalid_param"),
         ("more than the rate", keyed("/items"), 429, "too_many_requests"),
     ] {
-        let answer = seen(app.clone().oneshot(request).await.unwrap()).await;
+        let response = seen(app.clone().oneshot(request).await.unwrap()).await;
         assert_eq!(
-            (answer.status, &answer.content["error"]["code"]),
+            (response.status, &response.body["error"]["code"]),
             (status, &json!(code)),
-            "{what}: {answer:?}"
+            "{what}: {response:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn credits_are_charged_for_answers_and_released_for_failures() {
+async fn charges_successes_and_releases_failures() {
     let (layer, keys) = layer();
     let buy = |InPath(id): InPath<String>| async move {
         match id.as_str() {
             "none" => Err(Raise::error("not_found")),
-            // Trouble of the service's own is nobody's to pay.
+            // Failures of the service itself are not charged.
             "panic" => panic!("of the house"),
             _ => Ok("yours"),
         }
@@ -417,7 +422,7 @@ async fn what_a_caller_claims_to_be_never_arrives() {
     let app = Router::new().route("/items", get(who)).layer(layer);
     let mut request = request(&keys, Method::GET, "/items", "");
     request.headers_mut().insert("demur-account", "root".parse().unwrap());
-    let answer = seen(app.oneshot(request).await.unwrap()).await;
-    assert_eq!(answer.content, json!({ "account": "acme", "key": null }));
-    assert_eq!(answer.status, 200);
+    let response = seen(app.oneshot(request).await.unwrap()).await;
+    assert_eq!(response.body, json!({ "account": "acme", "key": null }));
+    assert_eq!(response.status, 200);
 }

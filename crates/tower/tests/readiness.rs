@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use axum::body::Body;
 use axum::response::Response;
 use demur_source::Source;
-use demur_tower::{DemurLayer, InMemoryKeys, RequestContent, ServiceConfig};
+use demur_tower::{DemurLayer, InMemoryKeys, LimitedBody, ServiceConfig};
 use futures_core::future::FusedFuture;
 use http::{Request, StatusCode};
 use tower::limit::ConcurrencyLimit;
@@ -68,7 +68,7 @@ impl Clone for Gate {
     }
 }
 
-impl Service<Request<RequestContent<Body>>> for Gate {
+impl Service<Request<LimitedBody<Body>>> for Gate {
     type Response = Response;
     type Error = std::io::Error;
     type Future = Ready<Result<Response, std::io::Error>>;
@@ -85,7 +85,7 @@ impl Service<Request<RequestContent<Body>>> for Gate {
         }
     }
 
-    fn call(&mut self, _: Request<RequestContent<Body>>) -> Self::Future {
+    fn call(&mut self, _: Request<LimitedBody<Body>>) -> Self::Future {
         assert!(std::mem::take(&mut self.has_said_so), "called without having been ready");
         ready(Ok(Response::new(Body::empty())))
     }
@@ -106,7 +106,7 @@ async fn the_layer_is_ready_when_the_inner_service_is() {
 
 /// The layer never fails, and a service that cannot be called is a failure of the service.
 #[tokio::test]
-async fn a_service_that_fails_before_it_is_called_is_answered_in_the_contract() {
+async fn renders_errors_of_poll_ready_in_the_contract() {
     let (layer, keys) = layer();
     for state in [BROKEN, PANICS] {
         let gate = Gate { state: Arc::new(AtomicU8::new(state)), has_said_so: false };
@@ -122,8 +122,7 @@ async fn a_service_that_fails_before_it_is_called_is_answered_in_the_contract() 
 #[tokio::test]
 async fn backpressure_of_the_inner_service_reaches_the_outside() {
     let (layer, keys) = layer();
-    let slow =
-        tower::service_fn(|_: Request<RequestContent<Body>>| pending::<Result<Response, Infallible>>());
+    let slow = tower::service_fn(|_: Request<LimitedBody<Body>>| pending::<Result<Response, Infallible>>());
     let mut service = layer.layer(ConcurrencyLimit::new(slow, 1));
     // What a rejected request had reserved is free again.
     for _ in 0..3 {
@@ -148,7 +147,7 @@ async fn backpressure_of_the_inner_service_reaches_the_outside() {
 #[tokio::test]
 async fn futures_are_fused() {
     let (layer, keys) = layer();
-    let fine = tower::service_fn(|_: Request<RequestContent<Body>>| {
+    let fine = tower::service_fn(|_: Request<LimitedBody<Body>>| {
         ready(Ok::<_, Infallible>(Response::new(Body::empty())))
     });
     let mut service = layer.layer(fine);
@@ -163,11 +162,11 @@ async fn futures_are_fused() {
     ] {
         let mut future = service.ready().await.unwrap().call(request);
         assert!(!future.is_terminated());
-        let answered = (&mut future).await.unwrap().status();
-        assert!(status.is_none_or(|status| status == answered), "{answered}");
+        let responded = (&mut future).await.unwrap().status();
+        assert!(status.is_none_or(|status| status == responded), "{responded}");
         assert!(future.is_terminated());
         for _ in 0..2 {
-            assert!(Pin::new(&mut future).poll(&mut context()).is_pending(), "{answered}");
+            assert!(Pin::new(&mut future).poll(&mut context()).is_pending(), "{responded}");
         }
     }
 }

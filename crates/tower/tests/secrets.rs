@@ -1,5 +1,5 @@
 //! No part of a secret beyond its public prefix is in anything public that can be shown: what a service has of
-//! its keys, and what operators are told of a request.
+//! its keys, and what operators see of a request.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -15,11 +15,11 @@ use http::{HeaderValue, Request, StatusCode};
 use tower::ServiceExt;
 
 /// So many characters of a secret beside each other are no accident.
-const TELLING: usize = 6;
+const REVEALING: usize = 6;
 
-fn tells(text: &str, secret: &str) -> bool {
+fn reveals(text: &str, secret: &str) -> bool {
     let hidden = &secret[secret.rfind('_').unwrap() + 1..];
-    (0..=hidden.len() - TELLING).any(|at| text.contains(&hidden[at..at + TELLING]))
+    (0..=hidden.len() - REVEALING).any(|at| text.contains(&hidden[at..at + REVEALING]))
 }
 
 fn layer() -> (DemurLayer, InMemoryKeys) {
@@ -44,8 +44,8 @@ fn nothing_that_can_be_shown_shows_a_secret() {
         keys.pepper(),
         keys.issue("nowhere", "acme", "free").unwrap_err(),
     );
-    assert!(!tells(&shown, issued.expose()), "{shown}");
-    assert!(tells(issued.expose(), issued.expose()), "the test sees a secret that is there");
+    assert!(!reveals(&shown, issued.expose()), "{shown}");
+    assert!(reveals(issued.expose(), issued.expose()), "the test sees a secret that is there");
 }
 
 #[tokio::test]
@@ -72,11 +72,11 @@ async fn no_record_of_a_request_shows_its_key() {
         };
         let credentials = HeaderValue::try_from(format!("Bearer {}", key.expose())).unwrap();
         let request = Request::get(target).header("authorization", credentials).body(Body::empty()).unwrap();
-        let answer = service.layer(layer).oneshot(request).await.unwrap();
-        assert_eq!(answer.status(), status, "{what}");
-        let record: &Arc<RequestRecord> = answer.extensions().get().unwrap();
+        let response = service.layer(layer).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{what}");
+        let record: &Arc<RequestRecord> = response.extensions().get().unwrap();
         let cause = &record.rejection().unwrap().cause;
-        assert!(!tells(&format!("{record:?}"), key.expose()), "{what}: {cause}");
+        assert!(!reveals(&format!("{record:?}"), key.expose()), "{what}: {cause}");
         assert!(in_query || cause.contains("no item …"), "{what}: {cause}");
     }
 }

@@ -5,7 +5,7 @@
 /// The contract, for `demur_client::ClientBuilder::contract_text`.
 pub const CONTRACT: &str = r#"demur: 1
 name: tea
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 formats:
   default:
     error: { code: $code, message: $message, param?: $param, request_id: $request_id }

@@ -33,23 +33,22 @@ impl Parsers {
 
     /// What each parser reads; `Err` if it rejects the request.
     pub(crate) fn read(&mut self, request: &Received) -> Vec<(&'static str, Result<Reading, String>)> {
-        let content_type = request.fields.first("content-type").unwrap_or_default();
+        let content_type = request.headers.first("content-type").unwrap_or_default();
         let query = request.target.split_once('?').map_or("", |(_, query)| query);
         let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
-        let asked =
-            json!({ "type": content_type, "query": query, "body": text(&request.content) }).to_string();
+        let asked = json!({ "type": content_type, "query": query, "body": text(&request.body) }).to_string();
         let node = self.node.ask(&asked);
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let asked_tomcat =
-            [hex(content_type.as_bytes()), hex(query.as_bytes()), hex(&request.content)].join("\n");
+            [hex(content_type.as_bytes()), hex(query.as_bytes()), hex(&request.body)].join("\n");
         [
             ("werkzeug", self.werkzeug.ask(&asked)),
             ("busboy", node["busboy"].clone()),
             ("qs", node["qs"].clone()),
             ("tomcat", self.tomcat.ask(&asked_tomcat)),
-            ("php", self.php.ask(content_type, query, &request.content)),
+            ("php", self.php.ask(content_type, query, &request.body)),
         ]
-        .map(|(parser, answer)| (parser, Reading::of(&answer)))
+        .map(|(parser, response)| (parser, Reading::of(&response)))
         .into()
     }
 }
@@ -123,10 +122,10 @@ impl Php {
         stream.write_all(&[request.as_bytes(), body].concat()).expect("PHP reads");
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).expect("PHP answers");
-        let answer = Response::read(&bytes, "POST").unwrap_or_else(|error| panic!("{error}: {bytes:?}"));
-        match answer.status {
-            200 => answer.json(),
-            status => json!({ "error": format!("{status} {}", answer.text()) }),
+        let response = Response::read(&bytes, "POST").unwrap_or_else(|error| panic!("{error}: {bytes:?}"));
+        match response.status {
+            200 => response.json(),
+            status => json!({ "error": format!("{status} {}", response.text()) }),
         }
     }
 }

@@ -31,12 +31,12 @@ pub(crate) struct Judged {
 }
 
 impl Reading {
-    /// Of a parser's answer; `Err` where it rejected the request.
-    pub(crate) fn of(answer: &Json) -> Result<Self, String> {
-        if let Some(error) = answer.get("error") {
+    /// Reads the output of a parser; `Err` if it rejected the request.
+    pub(crate) fn of(response: &Json) -> Result<Self, String> {
+        if let Some(error) = response.get("error") {
             return Err(error.to_string());
         }
-        let list = |name: &str| answer.get(name).and_then(Json::as_array);
+        let list = |name: &str| response.get(name).and_then(Json::as_array);
         let texts = |row: &Json| -> Vec<String> {
             row.as_array().into_iter().flatten().map(|text| decoded(text.as_str().expect("a text"))).collect()
         };
@@ -135,7 +135,7 @@ fn same(judged: Option<&Vec<String>>, read: Option<&Vec<String>>, parser: &str) 
 pub(crate) fn judged(document: &ApiDocument, arrived: &Received) -> Result<Judged, String> {
     let (path, query) =
         arrived.target.split_once('?').map_or((&*arrived.target, None), |(path, query)| (path, Some(query)));
-    let content_type = arrived.fields.first("content-type");
+    let content_type = arrived.headers.first("content-type");
     let mut headers = HeaderMap::new();
     if let Some(content_type) = content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).expect("a header"));
@@ -147,7 +147,7 @@ pub(crate) fn judged(document: &ApiDocument, arrived: &Received) -> Result<Judge
     }
     let operation =
         document.operation(if path == "/form" { "form" } else { "query" }).expect("it is declared");
-    let body = match document.check_body(operation, content_type, &arrived.content) {
+    let body = match document.check_body(operation, content_type, &arrived.body) {
         CheckedBody::Checked { value, violations } if violations.is_empty() => value.unwrap_or_default(),
         other => return Err(format!("{other:?}")),
     };

@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("unknown-word", &[("code_style: snake_case", "code_style: «snake-case")], "not a valid `code_style`", "did you mean `snake_case`?"),
     error("unknown-word", &[("name: shop\n", "name: shop\nheaders: [«x-ratelimits]\n")], "not a known set of headers", "did you mean `x-ratelimit`?"),
     error("wrong-kind", &[("name: shop\n", "name: shop\nheaders: «{ a: b }\n")], "`headers` must be a list", ""),
-    error("field-name", &[("name: shop\n", "name: shop\nrequest_id: { field: «\"X Id\" }\n")], "not a valid header name", ""),
+    error("header-name", &[("name: shop\n", "name: shop\nrequest_id: { header: «\"X Id\" }\n")], "not a valid header name", ""),
     error("unknown-key", &[("name: shop\n", "name: shop\nrequest_id: { «feild: X-Id }\n")], "unknown key `feild` in", "did you mean `field`?"),
     error("wrong-kind", &[("{ 400: Bad Request, 500: Internal Server Error }", "«[400, 500]")], "`statuses` must be `closed`, `open`, or a mapping of statuses", ""),
     error("status", &[("500: Internal Server Error", "«99: What")], "`99` is not an HTTP status", "between 100 and 599"),
@@ -54,7 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("wrong-kind", &[("errors:\n  bad_request:\n    status: 400\n    message: The request is bad\n    on: [request]\n", "errors:\n  bad_request: «400\n")], "an error must be a mapping", "").with_others(),
     error("missing-key", &[("    status: 400\n    message: Too many", "    «message: Too many")], "an error needs `status`", "add `status: …`"),
     error("status", &[("status: 400\n    message: Too many", "status: «200\n    message: Too many")], "must be between 400 and 599", ""),
-    // What it claims is claimed all the same: one mistake is told once.
+    // What it claims is claimed all the same: one mistake is reported once.
     error("status", &[("status: 400\n    message: The", "status: «200\n    message: The")], "must be between 400 and 599", ""),
     error("status", &[("status: 400\n    message: Too many", "status: «many\n    message: Too many")], "must be between 400 and 599", ""),
     error("unknown-key", &[("message: Too many", "message: Too many\n    «mesage: Too much")], "unknown key `mesage` in an error", "did you mean `message`?"),
@@ -77,7 +77,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("wrong-kind", &[("message: Too many", "message: Too many\n    retry: { attempts: «often }")], "`attempts` must be an integer", ""),
     error("wrong-kind", &[("message: Too many", "message: Too many\n    fix: [«[a, b]]")], "`fix` must be a list of strings", ""),
     warning("no-user-message", &[("message: $message", "message: $user_message"), ("bad_request:\n    status", "bad_request:\n    «status")], "`bad_request` has none", "add `user_message").with_others(),
-    // Who answers what.
+    // Claims.
     error("unclaimed", &[("demur: 1", "«demur: 1"), ("    on: [internal]\n", "")], "no error claims `internal`", "add `internal` to the `on` list"),
     among("unclaimed", &[("demur: 1", "«demur: 1"), ("statuses: { 400:", "statuses: { closed: true, 400:")], "conditions, which are required because `statuses` is closed: `credential.*`, `permission.*`", "add them to the `on` lists of errors"),
     among("undocumented-status", &[("statuses: { 400:", "statuses: { closed: true, 400:"), ("status: 400\n    message: Too many", "status: «429\n    message: Too many")], "closed and does not list `429`", "use one of 400, 500"),

@@ -50,7 +50,7 @@ pub(crate) const ROWS: &[Row] = &[
     warning("parameter", &[(LIMIT, "        - { name: limit, in: query, schema: { type: integer } }\n        - { name: «Authorization, in: header, schema: { type: string } }\n")], "is ignored, as OpenAPI requires", ""),
     warning("parameter", &[(ID, "{ name: «id, in: path, schema: { type: string } }")], "must be required", "add `required: true`"),
     warning("unknown-key", &[("in: query", "in: query\n          «requierd: true")], "unknown key `requierd` in a parameter", "did you mean `required`?"),
-    // Content.
+    // Bodies.
     error("missing-key", &[("        required: true\n        content:\n          application/json:\n            schema: { $ref: \"#/components/schemas/Item\" }\n", "        «required: true\n")], "missing key `content` in a request body", "add `content:"),
     error("media-type", &[("          application/json:", "          «json:")], "`json` is not a valid media type", "write a type such as `application/json`"),
     warning("unsupported", &[("          application/json:", "          «text/csv:")], "forwarded without being checked", ""),

@@ -1,4 +1,4 @@
-//! Exit codes tell what kind of trouble it is: 1 findings, 2 usage, 3 the configuration cannot load, 4
+//! Exit codes show the kind of failure: 1 findings, 2 usage, 3 the configuration cannot load, 4
 //! something cannot be opened, bound or reached. Whatever it is, nothing is left running or lying about.
 
 use std::fs;
@@ -140,7 +140,7 @@ fn reports_failures_as_json_with_format_json() {
 }
 
 #[test]
-fn second_owner_of_a_database_is_told_the_process_of_the_first() {
+fn names_the_process_that_owns_the_database() {
     let gateway = Gateway::serve(sound_folder());
     let folder = gateway.folder();
     let outcome = demur(folder, &["serve", "--listen", "127.0.0.1:0"]);

@@ -1,5 +1,5 @@
 //! Broken files: everything that is wrong is reported at once, each with its location and a help; the exit code
-//! tells what kind of trouble it is; and nothing is left behind, no socket and no database.
+//! shows the kind of failure; and nothing is left behind, no socket and no database.
 
 #![allow(
     clippy::unwrap_used,

@@ -108,7 +108,7 @@ pub(crate) fn check(file: &str, sound: &str, rows: &[Row]) {
     for row in rows {
         let (text, place) = row.broken(sound);
         folder.write(file, &text);
-        if let Err(why) = told(&folder, file, row, place) {
+        if let Err(why) = reported(&folder, file, row, place) {
             failed.push(format!("{why}\n  {row:?}"));
         }
         folder.write(file, sound);
@@ -116,7 +116,7 @@ pub(crate) fn check(file: &str, sound: &str, rows: &[Row]) {
     assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), rows.len(), failed.join("\n"));
 }
 
-fn told(folder: &TestDir, file: &str, row: &Row, place: Option<(usize, usize)>) -> Result<(), String> {
+fn reported(folder: &TestDir, file: &str, row: &Row, place: Option<(usize, usize)>) -> Result<(), String> {
     let outcome = super::demur(folder, &["check", "demur.yaml", "--strict", "--format", "json"]);
     let expected_code = if row.severity == "error" { 3 } else { 1 };
     let found = diagnostics(&outcome);

@@ -260,7 +260,7 @@ impl Terminal {
         Self { command: line.to_owned(), child, lines }
     }
 
-    /// Waits for the lines that the page shows; where it shows none, until the program's port answers.
+    /// Waits for the lines that the page shows; where it shows none, until the program's port accepts a connection.
     fn await_ready(&mut self, expected: &str, ports: &[(String, String)]) -> Result<String, String> {
         let until = Instant::now() + TIMEOUT;
         let mut output = String::new();

@@ -62,8 +62,8 @@ fn a_reset_cancels_the_request_at_once() {
 /// A client that only ends its own sending is not gone.
 #[test]
 fn a_half_close_does_not_cancel_the_request() {
-    let answer = MockResponse::json(200, &serde_json::json!([])).after(Duration::from_millis(150));
-    let upstream = Upstream::always(answer);
+    let response = MockResponse::json(200, &serde_json::json!([])).after(Duration::from_millis(150));
+    let upstream = Upstream::always(response);
     let shop = serve(&upstream, "", "");
     let mut stream = TcpStream::connect(shop.gateway.address()).unwrap();
     stream.write_all(b"GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

@@ -8,14 +8,14 @@ use crate::shop::serve;
 const APP: &str = "https://app.example";
 
 fn preflight(origin: &str) -> Request {
-    let request = Request::new("OPTIONS", "/items").field("Origin", origin);
-    let request = request.field("Access-Control-Request-Method", "GET");
-    request.field("Access-Control-Request-Headers", "authorization,x-trace")
+    let request = Request::new("OPTIONS", "/items").header("Origin", origin);
+    let request = request.header("Access-Control-Request-Method", "GET");
+    request.header("Access-Control-Request-Headers", "authorization,x-trace")
 }
 
 #[test]
 fn responds_to_preflights_before_authentication() {
-    let upstream = Upstream::always(MockResponse::answer(
+    let upstream = Upstream::always(MockResponse::response(
         200,
         &[("Access-Control-Allow-Origin", "*"), ("Content-Type", "application/json")],
         json!([]).to_string(),
@@ -23,16 +23,16 @@ fn responds_to_preflights_before_authentication() {
     let shop = serve(&upstream, "", &format!("cors: {{ origins: [\"{APP}\"], expose: [X-Total] }}"));
     let allowed = shop.client.send(&preflight(APP));
     assert_eq!(allowed.status, 204);
-    assert_eq!(allowed.field("access-control-allow-origin"), APP);
-    assert_eq!(allowed.field("access-control-allow-methods"), "GET");
-    assert_eq!(allowed.field("access-control-allow-headers"), "authorization,x-trace");
-    assert_eq!(allowed.field("access-control-max-age"), "600");
+    assert_eq!(allowed.header("access-control-allow-origin"), APP);
+    assert_eq!(allowed.header("access-control-allow-methods"), "GET");
+    assert_eq!(allowed.header("access-control-allow-headers"), "authorization,x-trace");
+    assert_eq!(allowed.header("access-control-max-age"), "600");
 
     // An origin that is not allowed gets no CORS headers.
     let stranger = shop.client.send(&preflight("https://other.example"));
     assert_eq!(stranger.status, 204);
-    assert_eq!(stranger.fields.first("access-control-allow-origin"), None);
-    assert_eq!(stranger.fields.first("access-control-allow-methods"), None);
+    assert_eq!(stranger.headers.first("access-control-allow-origin"), None);
+    assert_eq!(stranger.headers.first("access-control-allow-methods"), None);
     assert!(upstream.received().is_empty());
 
     // Successes and rejections alike; CORS headers of the service are replaced.
@@ -42,17 +42,17 @@ fn responds_to_preflights_before_authentication() {
         (Request::get("/nowhere").key(&shop.key), 404),
         (Request::new("DELETE", "/items").key(&shop.key), 405),
     ] {
-        let answer = shop.client.send(&request.clone().field("Origin", APP));
-        assert_eq!(answer.status, status);
-        let origins: Vec<&str> = answer.fields.all("access-control-allow-origin").collect();
-        assert_eq!(origins, [APP], "{answer:?}");
-        let exposed = answer.field("access-control-expose-headers");
-        for field in ["x-request-id", "retry-after", "ratelimit", "x-total"] {
-            assert!(exposed.split(", ").any(|exposed| exposed == field), "{exposed}");
+        let response = shop.client.send(&request.clone().header("Origin", APP));
+        assert_eq!(response.status, status);
+        let origins: Vec<&str> = response.headers.all("access-control-allow-origin").collect();
+        assert_eq!(origins, [APP], "{response:?}");
+        let exposed = response.header("access-control-expose-headers");
+        for header in ["x-request-id", "retry-after", "ratelimit", "x-total"] {
+            assert!(exposed.split(", ").any(|exposed| exposed == header), "{exposed}");
         }
-        assert!(answer.fields.all("vary").any(|vary| vary.contains("origin")), "{answer:?}");
-        let stranger = shop.client.send(&request.field("Origin", "https://other.example"));
-        assert_eq!(stranger.fields.first("access-control-allow-origin"), None);
+        assert!(response.headers.all("vary").any(|vary| vary.contains("origin")), "{response:?}");
+        let stranger = shop.client.send(&request.header("Origin", "https://other.example"));
+        assert_eq!(stranger.headers.first("access-control-allow-origin"), None);
     }
 }
 
@@ -60,13 +60,13 @@ fn responds_to_preflights_before_authentication() {
 fn allows_any_origin_only_when_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "cors: { origins: ['*'], headers: [Authorization], max_age: 1h }");
-    let answer = shop.client.send(&preflight("https://any.example"));
-    assert_eq!(answer.field("access-control-allow-origin"), "*");
-    assert_eq!(answer.field("access-control-allow-headers"), "authorization");
-    assert_eq!(answer.field("access-control-max-age"), "3600");
+    let response = shop.client.send(&preflight("https://any.example"));
+    assert_eq!(response.header("access-control-allow-origin"), "*");
+    assert_eq!(response.header("access-control-allow-headers"), "authorization");
+    assert_eq!(response.header("access-control-max-age"), "3600");
 
     let shop = serve(&upstream, "", "");
-    let answer = shop.client.send(&preflight(APP));
-    assert_eq!(answer.status, 405);
-    assert_eq!(answer.fields.first("access-control-allow-origin"), None);
+    let response = shop.client.send(&preflight(APP));
+    assert_eq!(response.status, 405);
+    assert_eq!(response.headers.first("access-control-allow-origin"), None);
 }

@@ -39,7 +39,7 @@ fn closes_idle_connections_to_accept_new_ones() {
     ] {
         let shop = serve_with_descriptors(&upstream, "", (1024, 1024));
         assert_eq!(soft_limit(&shop.gateway), 1024);
-        shop.gateway.tells("file descriptor limit too low");
+        shop.gateway.reveals("file descriptor limit too low");
         let mut idle: Vec<TcpStream> = Vec::new();
         for _ in 0..IDLE {
             let mut stream = TcpStream::connect(shop.gateway.address()).unwrap();
@@ -63,7 +63,7 @@ fn closes_idle_connections_to_accept_new_ones() {
         println!("{name}: {count} of {IDLE} idle connections were closed");
         assert!((IDLE - 1024..400).contains(&count), "{name}: {count}");
         assert!(!closed[IDLE - 200..].contains(&true), "{name}: the newest are the last to be closed");
-        shop.gateway.tells("file descriptors exhausted");
+        shop.gateway.reveals("file descriptors exhausted");
         let log = shop.gateway.log();
         assert!(log.matches("file descriptors exhausted").count() <= 60, "{log}");
         assert!(!log.contains("accept failed"), "{log}");

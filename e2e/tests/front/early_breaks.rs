@@ -1,4 +1,4 @@
-//! Upstreams that break off early, or say of the length what is no length: the contract answers as long as nothing was
+//! Upstreams that break off early, or send an invalid length: the error is in the contract as long as nothing was
 //! sent to the client, and what was cut later can be seen to be cut.
 
 use std::collections::BTreeMap;
@@ -32,8 +32,8 @@ fn came(said: &[u8], method: &str) -> Came {
         return Came::Empty;
     }
     match Response::read(said, method) {
-        Ok(response) if response.status == 502 && response.field("x-request-id").starts_with("req_") => {
-            assert!(response.field("content-type").starts_with("application/problem+json"), "{response:?}");
+        Ok(response) if response.status == 502 && response.header("x-request-id").starts_with("req_") => {
+            assert!(response.header("content-type").starts_with("application/problem+json"), "{response:?}");
             Came::InContract
         }
         Ok(_) => Came::Whole,
@@ -194,20 +194,20 @@ fn forwards_content_length_as_one_canonical_number() {
         (&[""], None),
     ] {
         for method in ["GET", "HEAD"] {
-            let fields: String = lines.iter().map(|line| format!("Content-Length: {line}\r\n")).collect();
-            let content = if method == "HEAD" { "" } else { "[]" };
-            let reaction = MockResponse::bytes(format!("{HEAD}{fields}\r\n{content}")).and_closes();
+            let headers: String = lines.iter().map(|line| format!("Content-Length: {line}\r\n")).collect();
+            let body = if method == "HEAD" { "" } else { "[]" };
+            let reaction = MockResponse::bytes(format!("{HEAD}{headers}\r\n{body}")).and_closes();
             let upstream = Upstream::always(reaction);
             let shop = serve(&upstream, "", "");
-            let answer = shop.client.send(&Request::new(method, "/items").key(&shop.key));
+            let response = shop.client.send(&Request::new(method, "/items").key(&shop.key));
             match expected {
                 Some(expected) => {
-                    let all: Vec<&str> = answer.fields.all("content-length").collect();
-                    assert_eq!((answer.status, all), (200, vec![expected]), "{method} {lines:?}");
+                    let all: Vec<&str> = response.headers.all("content-length").collect();
+                    assert_eq!((response.status, all), (200, vec![expected]), "{method} {lines:?}");
                 }
                 None => {
-                    assert_eq!(answer.status, 502, "{method} {lines:?}");
-                    let logged = shop.gateway.logged(answer.field("x-request-id"));
+                    assert_eq!(response.status, 502, "{method} {lines:?}");
+                    let logged = shop.gateway.logged(response.header("x-request-id"));
                     assert_eq!(logged["condition"], "upstream.invalid_response", "{method} {lines:?}");
                 }
             }
@@ -230,16 +230,16 @@ fn forwards_content_length_as_one_canonical_number() {
                  Content-Length: {sent}\r\n\r\n{{}}"
             );
             let said = converse(shop.gateway.address(), request.as_bytes());
-            let answer = Response::read(&said, "POST").unwrap();
+            let response = Response::read(&said, "POST").unwrap();
             match relayed {
                 Some(relayed) => {
-                    assert_eq!(answer.status, 200, "{path} {sent}");
+                    assert_eq!(response.status, 200, "{path} {sent}");
                     let all: Vec<String> =
-                        upstream.last().fields.all("content-length").map(str::to_owned).collect();
+                        upstream.last().headers.all("content-length").map(str::to_owned).collect();
                     assert_eq!(all, [relayed], "{path} {sent}");
                 }
                 None => {
-                    assert_eq!((answer.status, upstream.received().len()), (400, before), "{path} {sent}");
+                    assert_eq!((response.status, upstream.received().len()), (400, before), "{path} {sent}");
                 }
             }
         }
@@ -265,8 +265,8 @@ fn request_body_timeout_closes_the_connection() {
         let mut connection = shop.client.connect();
         let begin = if name == "chunked" { "50\r\n{" } else { "{" };
         connection.write(format!("{request}Host: a\r\n\r\n{begin}").as_bytes());
-        let answer = connection.read("POST");
-        assert_eq!((answer.status, answer.field("connection")), (408, "close"), "{name}");
+        let response = connection.read("POST");
+        assert_eq!((response.status, response.header("connection")), (408, "close"), "{name}");
         connection.closed_within(Duration::from_secs(5)).unwrap();
     }
 }
@@ -274,9 +274,9 @@ fn request_body_timeout_closes_the_connection() {
 #[test]
 fn references_never_name_the_upstream() {
     let upstream = Upstream::start(|request| {
-        let host = request.fields.first("host").unwrap_or_default().to_owned();
+        let host = request.headers.first("host").unwrap_or_default().to_owned();
         let value = |prefix: &str, tail: &str| format!("{prefix}{host}{tail}");
-        let location = match request.fields.first("x-row").unwrap_or_default() {
+        let location = match request.headers.first("x-row").unwrap_or_default() {
             "absolute" => value("http://", "/items/3?a=b"),
             "https" => value("https://", "/items/3"),
             "relative scheme" => value("//", "/items/3"),
@@ -290,12 +290,12 @@ fn references_never_name_the_upstream() {
             _ => "/items/3".to_owned(),
         };
         let link = format!("<http://{host}/items?page=2>; rel=\"next\"");
-        let fields = [
+        let headers = [
             ("Location", location.as_str()),
             ("Content-Location", location.as_str()),
             ("Link", link.as_str()),
         ];
-        MockResponse::answer(302, &fields, "")
+        MockResponse::response(302, &headers, "")
     });
     let shop = serve(&upstream, "", "");
     for (row, expected) in [
@@ -309,10 +309,10 @@ fn references_never_name_the_upstream() {
         ("elsewhere", "https://example.com/items/3"),
         ("path", "/items/3"),
     ] {
-        let answer = shop.client.send(&Request::get("/items").key(&shop.key).field("X-Row", row));
-        assert_eq!((answer.status, answer.field("location")), (302, expected), "{row}");
-        assert_eq!(answer.field("content-location"), expected, "{row}");
-        assert_eq!(answer.field("link"), "</shop/items?page=2>; rel=\"next\"", "{row}");
+        let response = shop.client.send(&Request::get("/items").key(&shop.key).header("X-Row", row));
+        assert_eq!((response.status, response.header("location")), (302, expected), "{row}");
+        assert_eq!(response.header("content-location"), expected, "{row}");
+        assert_eq!(response.header("link"), "</shop/items?page=2>; rel=\"next\"", "{row}");
     }
 }
 
@@ -320,12 +320,12 @@ fn references_never_name_the_upstream() {
 #[test]
 fn monitor_mode_keeps_references() {
     let upstream = Upstream::start(|request| {
-        let location = format!("http://{}/items/3", request.fields.first("host").unwrap_or_default());
-        MockResponse::answer(302, &[("Location", &location)], "")
+        let location = format!("http://{}/items/3", request.headers.first("host").unwrap_or_default());
+        MockResponse::response(302, &[("Location", &location)], "")
     });
     let shop = serve(&upstream, "", "mode: monitor");
-    let answer = shop.client.send(&Request::get("/items").key(&shop.key));
-    assert_eq!(answer.field("location"), format!("http://{}/items/3", upstream.address()));
+    let response = shop.client.send(&Request::get("/items").key(&shop.key));
+    assert_eq!(response.header("location"), format!("http://{}/items/3", upstream.address()));
 }
 
 /// Content-Length is written as one canonical number.
@@ -336,7 +336,7 @@ fn monitor_mode_rejects_no_length() {
             MockResponse::bytes(format!("{HEAD}Content-Length: {line}\r\n\r\n[]")).and_closes(),
         );
         let shop = serve(&upstream, "", "mode: monitor");
-        let answer = shop.client.send(&Request::get("/items").key(&shop.key));
-        assert_eq!((answer.status, answer.field("content-length")), (200, expected), "{line}");
+        let response = shop.client.send(&Request::get("/items").key(&shop.key));
+        assert_eq!((response.status, response.header("content-length")), (200, expected), "{line}");
     }
 }

@@ -17,8 +17,8 @@ const THREADS: usize = 48;
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
-    answered: AtomicUsize,
-    unanswered: AtomicUsize,
+    responded: AtomicUsize,
+    without_response: AtomicUsize,
     announced: AtomicUsize,
 }
 
@@ -47,11 +47,11 @@ fn ask(address: SocketAddr, requests: usize, seen: &Seen) {
             }
             let said = String::from_utf8_lossy(&said).to_ascii_lowercase();
             if !said.starts_with("http/1.1 200 ") {
-                count(&seen.unanswered);
+                count(&seen.without_response);
                 eprintln!("request {number} of a connection: sent {sent:?}, answered {said:?}");
                 break;
             }
-            count(&seen.answered);
+            count(&seen.responded);
             if said.contains("\r\nconnection: close\r\n") {
                 count(&seen.announced);
                 break;
@@ -80,14 +80,14 @@ fn accepted_connections_get_a_response_at_shutdown() {
         }
         shop.gateway.terminate();
     });
-    let [connections, answered, unanswered, announced] =
-        [&seen.connections, &seen.answered, &seen.unanswered, &seen.announced]
+    let [connections, responded, without_response, announced] =
+        [&seen.connections, &seen.responded, &seen.without_response, &seen.announced]
             .map(|counter| counter.load(Ordering::Relaxed));
     println!(
-        "{connections} connections, {answered} answered, {announced} told that the connection ends, \
-         {unanswered} unanswered"
+        "{connections} connections, {responded} answered, {announced} told that the connection ends, \
+         {without_response} unanswered"
     );
-    assert_eq!(unanswered, 0);
+    assert_eq!(without_response, 0);
     assert!(announced > 0);
     assert_eq!(shop.gateway.wait_for_exit().0.code(), Some(0));
 }
@@ -99,15 +99,15 @@ fn request_after_sigterm_gets_a_response_with_connection_close() {
     let shop = serve(&upstream, "", "");
     let mut fresh = shop.client.connect();
     let mut kept = shop.client.connect();
-    assert_eq!(kept.send(&Request::get("/open")).fields.first("connection"), None);
+    assert_eq!(kept.send(&Request::get("/open")).headers.first("connection"), None);
     shop.gateway.terminate();
     // The listener closes after it has accepted its queue.
     while TcpStream::connect(shop.gateway.address()).is_ok() {
         thread::sleep(Duration::from_millis(2));
     }
     for connection in [&mut fresh, &mut kept] {
-        let answer = connection.send(&Request::get("/open"));
-        assert_eq!((answer.status, answer.field("connection")), (200, "close"));
+        let response = connection.send(&Request::get("/open"));
+        assert_eq!((response.status, response.header("connection")), (200, "close"));
         assert_eq!(connection.closed_within(Duration::from_secs(5)).unwrap(), b"");
     }
     assert_eq!(shop.gateway.wait_for_exit().0.code(), Some(0));

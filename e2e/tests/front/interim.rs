@@ -25,7 +25,7 @@ fn interim_responses_reach_the_client() {
         ("several", format!("{progress}{hints}{progress}"), "1.1", format!("{progress}{relayed}{progress}")),
         // Old clients do not know them.
         ("an old client", hints.to_owned(), "1.0", String::new()),
-        // The gateway answers `Expect` itself, and has not asked the upstream to.
+        // The gateway handles `Expect` itself, and does not forward it.
         ("continue", "HTTP/1.1 100 Continue\r\n\r\n".to_owned(), "1.1", String::new()),
     ] {
         let said = said(&format!("{upstream}{FINAL}"), version);

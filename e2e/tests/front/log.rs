@@ -15,11 +15,11 @@ fn logs_every_request_and_no_secret() {
     let secret = &shop.key;
     // A key with anything behind it is one still; what passes is a part of it, which no line shall have either.
     let part = &secret[..secret.len() - 4];
-    let answer = shop.client.send(&Request::get(&format!("/items?token={secret}x")).key(secret));
-    assert_eq!(answer.status, 401, "{}", answer.text());
-    let answer = shop.client.send(&Request::get(&format!("/items?token={part}")).key(secret));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let line = shop.gateway.logged(answer.field("x-request-id"));
+    let response = shop.client.send(&Request::get(&format!("/items?token={secret}x")).key(secret));
+    assert_eq!(response.status, 401, "{}", response.text());
+    let response = shop.client.send(&Request::get(&format!("/items?token={part}")).key(secret));
+    assert_eq!(response.status, 200, "{}", response.text());
+    let line = shop.gateway.logged(response.header("x-request-id"));
     for (name, value) in [
         ("level", json!("INFO")),
         ("message", json!("request completed")),
@@ -36,8 +36,8 @@ fn logs_every_request_and_no_secret() {
     }
     assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
 
-    let refused = shop.client.send(&Request::get("/items").key("shp_no"));
-    let line = shop.gateway.logged(refused.field("x-request-id"));
+    let rejected = shop.client.send(&Request::get("/items").key("shp_no"));
+    let line = shop.gateway.logged(rejected.header("x-request-id"));
     assert_eq!(line["message"], "request rejected");
     assert_eq!(line["condition"], "credential.malformed");
     assert_eq!((&line["contract"], &line["origin"]), (&json!("problem"), &json!("client")));
@@ -45,7 +45,7 @@ fn logs_every_request_and_no_secret() {
     let mut connection = shop.client.connect();
     connection.write(b"GET /shop/items HTTP/1.1\r\n\r\n");
     let malformed = connection.read("GET");
-    let line = shop.gateway.logged(malformed.field("x-request-id"));
+    let line = shop.gateway.logged(malformed.header("x-request-id"));
     assert_eq!((&line["condition"], &line["path"]), (&json!("request.malformed"), &json!("/shop/items")));
     assert_eq!(line["method"], Json::Null);
     assert!(!shop.gateway.log().contains(&part[8..]), "a secret in the log");
@@ -55,8 +55,8 @@ fn logs_every_request_and_no_secret() {
 fn writes_log_entries_to_the_configured_target_and_format() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "access_log: { requests: all, output: access.log, format: text }", "");
-    let answer = shop.client.send(&Request::get("/items").key(&shop.key));
-    let id = answer.field("x-request-id").to_owned();
+    let response = shop.client.send(&Request::get("/items").key(&shop.key));
+    let id = response.header("x-request-id").to_owned();
     let file = shop.gateway.folder().path().join("access.log");
     let mut text = String::new();
     for _ in 0..500 {
@@ -87,14 +87,14 @@ fn logs_responses_that_the_client_did_not_read_to_the_end() {
     connection.write(request.as_bytes());
     thread::sleep(Duration::from_millis(150));
     drop(connection);
-    let told = || shop.gateway.log().lines().any(|line| line.contains("\"client.gone\""));
+    let reported = || shop.gateway.log().lines().any(|line| line.contains("\"client.gone\""));
     for _ in 0..500 {
-        if told() {
+        if reported() {
             break;
         }
         thread::sleep(Duration::from_millis(10));
     }
-    assert!(told(), "{}", shop.gateway.log());
+    assert!(reported(), "{}", shop.gateway.log());
 }
 
 /// Bidirectional marks, separators and controls in what others write are escaped, in JSON and in words, in the access
@@ -104,11 +104,12 @@ fn log_entries_have_no_control_characters() {
     const HIDDEN: &str =
         "a\u{202e}b\u{2066}c\u{2028}d\u{2029}e\u{85}f\u{200f}g\u{feff}h\u{9b}i\u{7f}j\u{200b}k";
     for format in ["json", "text"] {
-        let upstream = Upstream::always(MockResponse::answer(500, &[("Content-Type", "text/plain")], HIDDEN));
+        let upstream =
+            Upstream::always(MockResponse::response(500, &[("Content-Type", "text/plain")], HIDDEN));
         let shop = serve(&upstream, &format!("access_log: {{ requests: all, format: {format} }}"), "");
-        let answer = shop.client.send(&Request::get("/items").key(&shop.key));
-        assert_eq!(answer.status, 500, "{}", answer.text());
-        shop.gateway.tells(answer.field("x-request-id"));
+        let response = shop.client.send(&Request::get("/items").key(&shop.key));
+        assert_eq!(response.status, 500, "{}", response.text());
+        shop.gateway.reveals(response.header("x-request-id"));
         let log = shop.gateway.log();
         assert!(log.contains("a\\u202eb\\u2066c\\u2028d\\u2029e"), "{format}: {log}");
         let is_bad = |char: &char| *char != '\n' && demur_source::is_hidden(*char);
@@ -135,10 +136,10 @@ fn logs_no_key_in_a_method_or_an_encoded_path() {
         ("GET", format!("/{once}/x")),
         (key, format!("/{once}")),
     ] {
-        let answer = shop.client.send(&Request::new(method, &target).key(key));
-        assert!(answer.status >= 400, "{method} {target}: {answer:?}");
-        assert!(!answer.text().contains(&secret[..8]), "{method} {target}: {}", answer.text());
-        let line = shop.gateway.logged(answer.field("x-request-id")).to_string();
+        let response = shop.client.send(&Request::new(method, &target).key(key));
+        assert!(response.status >= 400, "{method} {target}: {response:?}");
+        assert!(!response.text().contains(&secret[..8]), "{method} {target}: {}", response.text());
+        let line = shop.gateway.logged(response.header("x-request-id")).to_string();
         let mut plain = line.clone();
         for _ in 0..4 {
             assert!(!plain.contains(&secret[..8]), "{method} {target}: {line}");

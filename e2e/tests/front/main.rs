@@ -1,5 +1,5 @@
-//! The gateway's front through the real binary: browsers, proxies before it, the access log, content that nobody
-//! wants, answers that nobody takes, an upstream that is asked for more than it can do or breaks off early, clients
+//! The gateway's front through the real binary: browsers, proxies before it, the access log, bodies that are not
+//! read, responses that are not taken, an upstream that is overloaded or breaks off early, clients
 //! that reset, memory and file descriptors that run short, and the end under load.
 
 #![allow(
@@ -12,8 +12,8 @@
 )]
 
 mod addresses;
+mod body;
 mod cancelled;
-mod content;
 mod cors;
 mod descriptors;
 mod early_breaks;

@@ -84,7 +84,7 @@ fn buffered_bodies_stay_within_their_memory_budget() {
         assert!(ask(sources[0], &keyed).starts_with("HTTP/1.1 200 "), "{name}");
         assert_eq!(shop.client.send(&note).status, 200, "{name}: another client without a key");
         // Requests over the budget were rejected, and the rest are held open.
-        let answers: Vec<String> = held
+        let responses: Vec<String> = held
             .into_iter()
             .filter_map(|(mut stream, _)| {
                 stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
@@ -93,15 +93,14 @@ fn buffered_bodies_stay_within_their_memory_budget() {
                 Some(String::from_utf8_lossy(&said[..length]).into_owned())
             })
             .collect();
-        println!("{name}: {} of {CONNECTIONS} were told that there is no room", answers.len());
-        assert!(answers.iter().all(|said| said.starts_with("HTTP/1.1 503 ")), "{:?}", answers.first());
-        assert!(answers.iter().all(|said| said.contains("\r\nx-request-id: ")));
-        assert!(answers.len() > CONNECTIONS / 2, "{}", answers.len());
+        println!("{name}: {} of {CONNECTIONS} were told that there is no room", responses.len());
+        assert!(responses.iter().all(|said| said.starts_with("HTTP/1.1 503 ")), "{:?}", responses.first());
+        assert!(responses.iter().all(|said| said.contains("\r\nx-request-id: ")));
+        assert!(responses.len() > CONNECTIONS / 2, "{}", responses.len());
         // After the attack everything works as before.
         let begun = std::time::Instant::now();
         let large = format!("{{\"text\": \"{}\"}}", "x".repeat(1_000_000));
-        while shop.client.send(&Request::post("/notes").content("application/json", large.clone())).status
-            != 200
+        while shop.client.send(&Request::post("/notes").body("application/json", large.clone())).status != 200
         {
             assert!(begun.elapsed() < Duration::from_secs(20), "{name}: the memory is not released");
             thread::sleep(Duration::from_millis(50));
@@ -134,7 +133,7 @@ fn counts_buffered_responses() {
     let text = "x".repeat(100_000);
     let (sound, unsound) = (json!({ "n": 1, "text": text }), json!({ "n": "one", "text": text }));
     let bounds = "limits: { max_body_memory: 128KiB }\naccess_log: all";
-    for (answers, reaction, status, condition) in [
+    for (responses, reaction, status, condition) in [
         ("reject", MockResponse::json(200, &sound), 503, "upstream.unavailable"),
         ("reject", MockResponse::json(200, &json!({ "n": 1 })), 200, ""),
         ("report", MockResponse::json(200, &sound), 200, ""),
@@ -143,13 +142,13 @@ fn counts_buffered_responses() {
         ("ignore", MockResponse::json(503, &sound), 503, "upstream.unavailable"),
     ] {
         let upstream = Upstream::always(reaction);
-        let shop = serve(&upstream, bounds, &format!("validation: {{ responses: {answers} }}"));
+        let shop = serve(&upstream, bounds, &format!("validation: {{ responses: {responses} }}"));
         for _ in 0..3 {
-            let answer = shop.client.send(&Request::get("/report").key(&shop.key));
-            assert_eq!(answer.status, status, "{answers} {condition}");
-            let logged = shop.gateway.logged(answer.field("x-request-id"));
-            if status == 200 && answer.content.len() > 1000 {
-                assert!(answer.content.len() > 100_000, "all of it is passed on");
+            let response = shop.client.send(&Request::get("/report").key(&shop.key));
+            assert_eq!(response.status, status, "{responses} {condition}");
+            let logged = shop.gateway.logged(response.header("x-request-id"));
+            if status == 200 && response.body.len() > 1000 {
+                assert!(response.body.len() > 100_000, "all of it is passed on");
                 assert!(logged.to_string().contains("memory for buffered bodies"), "{logged}");
             } else if !condition.is_empty() {
                 assert_eq!(logged["condition"], condition, "{logged}");

@@ -14,24 +14,24 @@ fn rejects_requests_over_the_concurrency_limit_at_once() {
     let upstream = Upstream::always(slow);
     let shop = serve(&upstream, "", "overload: { in_flight: 4, adaptive: false }");
     let request = Request::get("/items").key(&shop.key);
-    let answers: Vec<(u16, Duration, String)> = thread::scope(|scope| {
+    let responses: Vec<(u16, Duration, String)> = thread::scope(|scope| {
         let asking: Vec<_> = (0..12)
             .map(|number| {
                 let (client, request) = (&shop.client, &request);
                 scope.spawn(move || {
                     thread::sleep(Duration::from_millis(20 * number));
                     let begun = Instant::now();
-                    let answer = client.send(request);
-                    let after = answer.fields.first("retry-after").unwrap_or_default().to_owned();
-                    (answer.status, begun.elapsed(), after)
+                    let response = client.send(request);
+                    let after = response.headers.first("retry-after").unwrap_or_default().to_owned();
+                    (response.status, begun.elapsed(), after)
                 })
             })
             .collect();
         asking.into_iter().map(|asking| asking.join().unwrap()).collect()
     });
-    let (passed, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(status, ..)| *status == 200);
-    assert_eq!((passed.len(), refused.len()), (4, 8));
-    for (status, time, after) in refused {
+    let (passed, rejected): (Vec<_>, Vec<_>) = responses.into_iter().partition(|(status, ..)| *status == 200);
+    assert_eq!((passed.len(), rejected.len()), (4, 8));
+    for (status, time, after) in rejected {
         assert_eq!((status, after.as_str()), (503, "1"));
         assert!(time < Duration::from_millis(400), "{time:?}");
     }

@@ -47,7 +47,8 @@ fn logs_the_address_of_clients_that_reset() {
     }
     settled(&upstream);
     let received = upstream.received();
-    let named = received.iter().filter(|it| it.fields.first("x-forwarded-for") == Some("127.0.0.77")).count();
+    let named =
+        received.iter().filter(|it| it.headers.first("x-forwarded-for") == Some("127.0.0.77")).count();
     let reset = received.len() - RESETS;
     println!("{RESETS} resets: {reset} requests reached the upstream, {named} with their address");
     assert!(reset > RESETS / 20, "only {reset} were forwarded, so little is shown");
@@ -70,11 +71,11 @@ fn limits_by_address_count_clients_that_reset() {
         reset(stream);
     }
     let begun = Instant::now();
-    let refused = || shop.gateway.log().lines().filter(|line| line.contains("\"127.0.0.78\"")).count();
-    let mut counted = refused();
+    let rejected = || shop.gateway.log().lines().filter(|line| line.contains("\"127.0.0.78\"")).count();
+    let mut counted = rejected();
     while begun.elapsed() < Duration::from_secs(5) && counted < ATTEMPTS - ATTEMPTS / 10 {
         thread::sleep(Duration::from_millis(20));
-        counted = refused();
+        counted = rejected();
     }
     let log = shop.gateway.log();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("/shop/items")).collect();

@@ -82,32 +82,32 @@ fn check(sides: &Sides, row: &Row, case: &Json) -> Result<(), String> {
         return Err(format!("the layer: {}", said.join("; ")));
     }
     let contract = contract(row.api);
-    let field = &contract.request_id().field;
-    let (gateway, layer) = (without_id(&gateway, field), without_id(&layer, field));
+    let header = &contract.request_id().header;
+    let (gateway, layer) = (without_id(&gateway, header), without_id(&layer, header));
     if is_same(&gateway, &layer) { Ok(()) } else { Err(format!("gateway {gateway:?}, layer {layer:?}")) }
 }
 
 type Seen = (u16, Vec<(String, String)>, String);
 
-/// The same, but for one second in the fields that tell of time: the two are asked one after the other.
+/// The same, but for one second in the headers with times: the two get the request one after the other.
 fn is_same(gateway: &Seen, layer: &Seen) -> bool {
     let is_close = |(gateway, layer): (&(String, String), &(String, String))| {
         let seconds = |text: &str| text.parse::<u64>().unwrap_or_default();
-        let tells_time = ["x-ratelimit-reset", "retry-after"].contains(&gateway.0.as_str());
+        let shows_time = ["x-ratelimit-reset", "retry-after"].contains(&gateway.0.as_str());
         gateway == layer
-            || (gateway.0 == layer.0 && tells_time && seconds(&gateway.1).abs_diff(seconds(&layer.1)) <= 1)
+            || (gateway.0 == layer.0 && shows_time && seconds(&gateway.1).abs_diff(seconds(&layer.1)) <= 1)
     };
     (gateway.0, &gateway.2, gateway.1.len()) == (layer.0, &layer.2, layer.1.len())
         && gateway.1.iter().zip(&layer.1).all(is_close)
 }
 
-/// Status, fields and content, with the id, wherever it stands, replaced by a word. The fields are sorted: in
+/// Status, headers and body, with each occurrence of the request ID replaced by a word. The headers are sorted: in
 /// which order they are written is the server's business.
-fn without_id(answer: &Response, field: &str) -> Seen {
-    let id = answer.field(field);
-    let fields = answer.fields.iter().filter(|(name, _)| *name != "date");
-    let mut fields: Vec<(String, String)> =
-        fields.map(|(name, value)| (name.to_owned(), value.replace(id, "ID"))).collect();
-    fields.sort();
-    (answer.status, fields, answer.text().replace(id, "ID"))
+fn without_id(response: &Response, header: &str) -> Seen {
+    let id = response.header(header);
+    let headers = response.headers.iter().filter(|(name, _)| *name != "date");
+    let mut headers: Vec<(String, String)> =
+        headers.map(|(name, value)| (name.to_owned(), value.replace(id, "ID"))).collect();
+    headers.sort();
+    (response.status, headers, response.text().replace(id, "ID"))
 }

@@ -9,7 +9,7 @@ pub(crate) struct Row {
     pub(crate) method: &'static str,
     pub(crate) target: &'static str,
     /// Sent as JSON; no body if empty.
-    pub(crate) content: &'static str,
+    pub(crate) body: &'static str,
     /// How often it is sent before the response is compared.
     pub(crate) before: u32,
 }
@@ -18,10 +18,10 @@ const fn row(
     (api, case): (&'static str, &'static str),
     key: &'static str,
     (method, target): (&'static str, &'static str),
-    content: &'static str,
+    body: &'static str,
     before: u32,
 ) -> Row {
-    Row { api, case, key, method, target, content, before }
+    Row { api, case, key, method, target, body, before }
 }
 
 /// One line each, to be read as a table.

@@ -79,15 +79,15 @@ impl Sides {
     pub(crate) fn both(&self, row: &Row) -> [Response; 2] {
         let mut request = Request::new(row.method, row.target);
         if let Some(value) = self.samples.authorization(row.key) {
-            request = request.field("Authorization", &value);
+            request = request.header("Authorization", &value);
         }
-        if !row.content.is_empty() {
-            request = request.content("application/json", row.content);
+        if !row.body.is_empty() {
+            request = request.body("application/json", row.body);
         }
         [&self.gateway, &self.layer].map(|side| {
             let send = || {
                 // The plans that are not there to be used up give back a request every ten milliseconds or
-                // sooner, so that what is left is told the same; the others take most of a second.
+                // sooner, so that both report the same remainder; the others take most of a second.
                 thread::sleep(Duration::from_millis(30));
                 side.send(&request)
             };

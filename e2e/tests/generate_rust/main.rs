@@ -96,17 +96,17 @@ fn generate_writes_the_code_that_is_compiled_here() {
     assert!(others.is_empty(), "run this test with UPDATE=1 and look at the difference of {others:?}");
 }
 
-/// Answers with what a contract renders.
+/// Responds with what a contract renders.
 #[derive(Clone)]
 struct Rendered {
     status: u16,
-    content: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl Transport for Rendered {
     async fn send(&mut self, _: reqwest::Request) -> Result<reqwest::Response, NetworkError> {
         let response = http::Response::builder().status(self.status).header("x-request-id", "req_1");
-        Ok(response.body(self.content.clone()).unwrap().into())
+        Ok(response.body(self.body.clone()).unwrap().into())
     }
 }
 
@@ -128,9 +128,9 @@ async fn a_match_meets_each_error_that_the_contract_renders() {
         let contract = Contract::load(&Source::new("carried", carried(name))).unwrap().contract;
         let (mut met, mut ambiguous) = (0, 0);
         for (id, entry) in contract.entries().filter(|(_, entry)| entry.source == EntrySource::Declared) {
-            let mut content = Vec::new();
-            contract.render(&Problem::new(id, "req_1"), &mut content);
-            let error = received(carried(name), Rendered { status: entry.status.as_u16(), content }).await;
+            let mut body = Vec::new();
+            contract.render(&Problem::new(id, "req_1"), &mut body);
+            let error = received(carried(name), Rendered { status: entry.status.as_u16(), body }).await;
             let identity = error.identity.clone();
             let taken = taken(name, error);
             match identity {

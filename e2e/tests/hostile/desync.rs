@@ -1,7 +1,7 @@
 //! The classified cases of the crate `http_desync_guardian`, read out of its published source.
 //!
 //! It classifies heads alone, so that body is added here as the head announces it. Its tiers are those of a proxy that
-//! would rather pass on than refuse: what it calls ambiguous or severe we refuse, and what it calls compliant we refuse by
+//! prefers to forward than to reject: Demur rejects what it calls ambiguous or severe, and rejects what it calls compliant by
 //! no rule of HTTP's, but for the cases in which the RFCs say otherwise, which are listed.
 
 use demur_e2e::installed;
@@ -26,7 +26,7 @@ struct Case {
     method: String,
     uri: String,
     version: String,
-    fields: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
     tier: Tier,
     reason: String,
 }
@@ -50,22 +50,22 @@ fn rejects_or_forwards_whole_the_cases_of_http_desync_guardian() {
 
 fn run(site: &Site, case: &Case) -> Result<(), String> {
     let wrong = |what: String| format!("- {} ({:?}, {}): {what}", case.name, case.tier, case.reason);
-    let (sent, content) = case.bytes();
+    let (sent, body) = case.bytes();
     let mut connection = site.connect();
     connection.write(&sent);
     connection.finish_sending();
     let is_head = case.method == "HEAD";
-    let answer = connection.try_read(if is_head { "HEAD" } else { "GET" });
-    let answer = answer.map_err(|error| wrong(format!("no answer: {error}")))?;
+    let response = connection.try_read(if is_head { "HEAD" } else { "GET" });
+    let response = response.map_err(|error| wrong(format!("no answer: {error}")))?;
     let rest = connection.closed_within(TIMEOUT).map_err(|error| wrong(format!("it stays open: {error}")))?;
     if !rest.is_empty() {
         return Err(wrong(format!("and then: {}", String::from_utf8_lossy(&rest))));
     }
     let received = site.received();
     let seen: Vec<_> =
-        received.iter().map(|request| (&*request.method, &*request.target, &*request.content)).collect();
-    let (found, cause) = if answer.status == 200 {
-        if seen != [(&*case.method, &*case.uri, &*content)] {
+        received.iter().map(|request| (&*request.method, &*request.target, &*request.body)).collect();
+    let (found, cause) = if response.status == 200 {
+        if seen != [(&*case.method, &*case.uri, &*body)] {
             return Err(wrong(format!("the upstream saw {received:?}")));
         }
         ("admitted".to_owned(), String::new())
@@ -73,7 +73,7 @@ fn run(site: &Site, case: &Case) -> Result<(), String> {
         if !seen.is_empty() {
             return Err(wrong(format!("refused, and the upstream saw {received:?}")));
         }
-        let logged = site.logged(answer.field("x-request-id"));
+        let logged = site.logged(response.header("x-request-id"));
         (logged["condition"].as_str().unwrap_or_default().to_owned(), logged["cause"].to_string())
     };
     if case.allows(&found) { Ok(()) } else { Err(wrong(format!("{found} ({cause})"))) }
@@ -95,18 +95,18 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("Content_Length with underscore.", "admitted", OTHER_NAME),
     ("Transfer-Encoding with multiple hyphens", "admitted", OTHER_NAME),
     ("Transfer-Encoding with multiple delimiters", "admitted", OTHER_NAME),
-    ("Get with a body and Content-Length", "admitted", CONTENT_WITH_GET),
-    ("Get with a body and Transfer-Encoding", "admitted", CONTENT_WITH_GET),
-    ("Head with a body and Content-Length", "admitted", CONTENT_WITH_GET),
-    ("Head with a body and Transfer-Encoding", "admitted", CONTENT_WITH_GET),
-    ("Has a CL in GET", "admitted", CONTENT_WITH_GET),
-    ("Has a TE in GET", "admitted", CONTENT_WITH_GET),
+    ("Get with a body and Content-Length", "admitted", BODY_WITH_GET),
+    ("Get with a body and Transfer-Encoding", "admitted", BODY_WITH_GET),
+    ("Head with a body and Content-Length", "admitted", BODY_WITH_GET),
+    ("Head with a body and Transfer-Encoding", "admitted", BODY_WITH_GET),
+    ("Has a CL in GET", "admitted", BODY_WITH_GET),
+    ("Has a TE in GET", "admitted", BODY_WITH_GET),
 ];
 
 const NOT_UNDERSTOOD: &str = "RFC 9112, 6.1: 501 for a transfer coding that is not understood";
 const NO_PARAMETERS: &str = "RFC 9112, 7.1: parameters of chunked are an error";
 const OTHER_NAME: &str = "RFC 9110, 5.1: the name of another field; the content is framed anew";
-const CONTENT_WITH_GET: &str = "RFC 9110, 9.3.1: it has no meaning, and is framed all the same";
+const BODY_WITH_GET: &str = "RFC 9110, 9.3.1: it has no meaning, and is framed all the same";
 
 impl Case {
     /// Whether this may come of it: `admitted`, or the condition of a rejection.
@@ -116,7 +116,7 @@ impl Case {
         }
         let is_of_http = found.starts_with("request.") || found == "body.unreadable";
         match self.tier {
-            // Paths that the document does not have are still refused, for that.
+            // Paths that the document does not have are still rejected, for that.
             Tier::Compliant => !is_of_http,
             Tier::Acceptable => true,
             Tier::Ambiguous | Tier::Severe => is_of_http,
@@ -134,21 +134,21 @@ impl Case {
         }
         head.push_str("\r\n");
         let has =
-            |wanted: &str| self.fields.iter().find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-        // The cases are about other fields, and leave out what every request needs.
+            |wanted: &str| self.headers.iter().find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+        // The cases are about other headers, and leave out what every request needs.
         if has("host").is_none() {
             head.push_str("Host: a\r\n");
         }
-        for (name, value) in &self.fields {
+        for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
         let length = has("content-length").and_then(|(_, length)| length.trim().parse().ok()).unwrap_or(0);
-        let (content, framed) = match has("transfer-encoding") {
+        let (body, framed) = match has("transfer-encoding") {
             Some(_) => (b"x".to_vec(), b"1\r\nx\r\n0\r\n\r\n".to_vec()),
             None => (vec![b'x'; length], vec![b'x'; length]),
         };
-        (latin(&head).into_iter().chain(framed).collect(), content)
+        (latin(&head).into_iter().chain(framed).collect(), body)
     }
 }
 
@@ -167,14 +167,14 @@ fn latin(text: &str) -> Vec<u8> {
 fn case(node: &Node) -> Case {
     let text =
         |node: &Node, name: &str| unescaped(&node.get(name).and_then(Node::scalar_text).unwrap_or_default());
-    let fields = node.get("headers").and_then(Node::as_seq).unwrap_or_default();
+    let headers = node.get("headers").and_then(Node::as_seq).unwrap_or_default();
     let expected = node.get("expected").unwrap();
     Case {
         name: text(node, "name"),
         method: text(node, "method"),
         uri: text(node, "uri"),
         version: text(node, "version"),
-        fields: fields.iter().map(|field| (text(field, "name"), text(field, "value"))).collect(),
+        headers: headers.iter().map(|header| (text(header, "name"), text(header, "value"))).collect(),
         tier: match text(expected, "tier").as_str() {
             "Compliant" => Tier::Compliant,
             "Acceptable" => Tier::Acceptable,

@@ -1,5 +1,5 @@
-//! Requests that nobody should send, as data (`e2e/hostile/`): each gets its condition's answer in the contract, none
-//! that is rejected reaches what stands behind, and each that is admitted arrives there whole.
+//! Hostile requests, as data (`e2e/hostile/`): each rejected one gets the error of its
+//! condition and never reaches the upstream, and each admitted one arrives there unchanged.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,32 +38,34 @@ fn every_case_gets_its_response_and_the_upstream_sees_only_accepted_requests() {
 /// `Err` says what is not as it must be.
 fn run(site: &Site, case: &Case) -> Result<(), String> {
     let wrong = |what: String| format!("- {} (RFC {}): {what}", case.name, case.rfc);
-    site.answer_with(case.upstream.clone());
+    site.respond_with(case.upstream.clone());
     let mut connection = site.connect();
     connection.write(&case.sent);
     if case.ends {
         connection.finish_sending();
     }
     let mut closes = case.ends;
-    for (index, expected) in case.answers.iter().enumerate() {
+    for (index, expected) in case.responses.iter().enumerate() {
         let is_head = index == 0 && case.sent.starts_with(b"HEAD ");
-        let answer = connection.try_read(if is_head { "HEAD" } else { "GET" });
-        let answer = answer.map_err(|error| wrong(format!("answer {index}: {error}")))?;
-        told(site, &answer, expected).map_err(|what| wrong(format!("answer {index}: {what}")))?;
-        closes = closes || answer.field("connection") == "close";
+        let response = connection.try_read(if is_head { "HEAD" } else { "GET" });
+        let response = response.map_err(|error| wrong(format!("answer {index}: {error}")))?;
+        reported(site, &response, expected).map_err(|what| wrong(format!("answer {index}: {what}")))?;
+        closes = closes || response.header("connection") == "close";
     }
     nothing_follows(&mut connection, closes).map_err(wrong)?;
     arrived(site, case).map_err(wrong)
 }
 
-fn told(site: &Site, answer: &Response, expected: &Expected) -> Result<(), String> {
-    let shown = || format!("{} {}", answer.status, answer.text());
+fn reported(site: &Site, response: &Response, expected: &Expected) -> Result<(), String> {
+    let shown = || format!("{} {}", response.status, response.text());
     match expected {
-        Expected::Admitted if answer.status == 200 => Ok(()),
-        Expected::Status(status) if answer.status == *status && !answer.text().contains("hidden") => Ok(()),
+        Expected::Admitted if response.status == 200 => Ok(()),
+        Expected::Status(status) if response.status == *status && !response.text().contains("hidden") => {
+            Ok(())
+        }
         Expected::Admitted | Expected::Status(_) => Err(format!("{expected:?} was {}", shown())),
-        Expected::Refused(condition) if answer.status >= 400 => {
-            let logged = site.logged(answer.field("x-request-id"));
+        Expected::Rejected(condition) if response.status >= 400 => {
+            let logged = site.logged(response.header("x-request-id"));
             let named = logged["condition"].as_str().unwrap_or_default();
             if named == condition {
                 Ok(())
@@ -71,7 +73,7 @@ fn told(site: &Site, answer: &Response, expected: &Expected) -> Result<(), Strin
                 Err(format!("not {condition} but {named}, {}", logged["cause"]))
             }
         }
-        Expected::Refused(condition) => Err(format!("{condition} was {}", shown())),
+        Expected::Rejected(condition) => Err(format!("{condition} was {}", shown())),
     }
 }
 
@@ -95,20 +97,20 @@ fn arrived(site: &Site, case: &Case) -> Result<(), String> {
         received.dedup_by(|one, other| (&one.method, &one.target) == (&other.method, &other.target));
     }
     let seen: Vec<_> =
-        received.iter().map(|request| (&*request.method, &*request.target, &*request.content)).collect();
+        received.iter().map(|request| (&*request.method, &*request.target, &*request.body)).collect();
     let expected: Vec<_> =
-        case.arrives.iter().map(|arrival| (&*arrival.method, &*arrival.target, &*arrival.content)).collect();
+        case.arrives.iter().map(|arrival| (&*arrival.method, &*arrival.target, &*arrival.body)).collect();
     if seen != expected {
         return Err(format!("the upstream saw {received:?}"));
     }
     let Some(last) = received.last() else { return Ok(()) };
     for (name, value) in &case.carries {
-        let values: Vec<&str> = last.fields.all(name).collect();
+        let values: Vec<&str> = last.headers.all(name).collect();
         if values != [value] {
             return Err(format!("{name} arrived as {values:?}"));
         }
     }
-    match case.lacks.iter().find(|name| last.fields.first(name).is_some()) {
+    match case.lacks.iter().find(|name| last.headers.first(name).is_some()) {
         Some(name) => Err(format!("{name} arrived")),
         None => Ok(()),
     }

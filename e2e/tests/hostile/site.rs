@@ -1,4 +1,4 @@
-//! A gateway in front of an upstream that remembers, and that answers as it is told.
+//! A gateway in front of an upstream that remembers, and sends the responses that a test sets.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,9 +26,9 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn start(document: Document) -> Self {
         let script = Arc::new(Mutex::new(None::<Vec<u8>>));
-        let told = Arc::clone(&script);
+        let reported = Arc::clone(&script);
         let upstream =
-            Upstream::start(move |_| match &*told.lock().unwrap_or_else(PoisonError::into_inner) {
+            Upstream::start(move |_| match &*reported.lock().unwrap_or_else(PoisonError::into_inner) {
                 Some(bytes) => MockResponse::bytes(bytes.clone()).and_closes(),
                 None => MockResponse::json(200, &json!({ "fine": true })),
             });
@@ -58,8 +58,8 @@ impl Site {
         self.gateway.client_of_no_api().connect()
     }
 
-    /// From now on the upstream answers with these bytes and closes, or as usual.
-    pub(crate) fn answer_with(&self, bytes: Option<Vec<u8>>) {
+    /// From now on the upstream responds with these bytes and closes, or with its default response.
+    pub(crate) fn respond_with(&self, bytes: Option<Vec<u8>>) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
     }
 

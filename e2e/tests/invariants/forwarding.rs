@@ -31,11 +31,11 @@ fn strips_reserved_headers_from_clients() {
             "Demur-Anything",
         ];
         for name in forged {
-            request = request.field(name, "forged");
+            request = request.header(name, "forged");
         }
-        let answer = scripted.client(api).send(&request);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let arrived = scripted.last().fields;
+        let response = scripted.client(api).send(&request);
+        assert_eq!(response.status, 200, "{response:?}");
+        let arrived = scripted.last().headers;
         for (name, value) in arrived.iter() {
             assert_ne!(value, "forged", "{api}: {name}");
         }
@@ -57,24 +57,24 @@ fn sets_a_request_id_and_keeps_the_id_of_the_client() {
     let scripted = scripted();
     for api in APIS {
         let request = sound_request(api, scripted.key(api));
-        let answer =
-            scripted.client(api).send(&request.clone().field("X-Request-Id", "mine-0000000000000000"));
-        let arrived = scripted.last().fields;
+        let response =
+            scripted.client(api).send(&request.clone().header("X-Request-Id", "mine-0000000000000000"));
+        let arrived = scripted.last().headers;
         let ids: Vec<&str> = arrived.all("x-request-id").collect();
-        assert_eq!(ids, [answer.field("x-request-id")], "{api}");
+        assert_eq!(ids, [response.header("x-request-id")], "{api}");
         assert_eq!(arrived.first("demur-client-request-id"), Some("mine-0000000000000000"));
 
-        let answer = scripted.client(api).send(&request);
-        let arrived = scripted.last().fields;
-        assert_eq!(arrived.first("x-request-id"), Some(answer.field("x-request-id")));
+        let response = scripted.client(api).send(&request);
+        let arrived = scripted.last().headers;
+        assert_eq!(arrived.first("x-request-id"), Some(response.header("x-request-id")));
         assert_eq!(arrived.first("demur-client-request-id"), None, "{api}");
 
         // Two request IDs of the client: neither replaces the gateway's.
-        let twice = request.field("X-Request-Id", "mine-1").field("x-request-id", "mine-2");
-        let answer = scripted.client(api).send(&twice);
-        let arrived = scripted.last().fields;
+        let twice = request.header("X-Request-Id", "mine-1").header("x-request-id", "mine-2");
+        let response = scripted.client(api).send(&twice);
+        let arrived = scripted.last().headers;
         let ids: Vec<&str> = arrived.all("x-request-id").collect();
-        assert_eq!(ids, [answer.field("x-request-id")], "{api}");
+        assert_eq!(ids, [response.header("x-request-id")], "{api}");
     }
 }
 
@@ -98,11 +98,11 @@ fn strips_forwarding_headers_of_clients() {
             "X_Request_Id",
             "X.Request.Id",
         ] {
-            request = request.field(name, "forged");
+            request = request.header(name, "forged");
         }
-        let answer = scripted.client(api).send(&request);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let arrived = scripted.last().fields;
+        let response = scripted.client(api).send(&request);
+        assert_eq!(response.status, 200, "{response:?}");
+        let arrived = scripted.last().headers;
         assert!(!format!("{arrived:?}").contains("forged"), "{api}: {arrived:?}");
         assert_eq!(arrived.all("x-forwarded-for").collect::<Vec<_>>(), ["127.0.0.1"], "{api}");
     }
@@ -113,19 +113,19 @@ fn strips_credentials_and_hop_by_hop_headers_from_requests() {
     let scripted = scripted();
     for api in APIS {
         let request = sound_request(api, scripted.key(api))
-            .field("Connection", "keep-alive, X-Private, Keep-Alive")
-            .field("Connection", "x-private-too")
-            .field("Keep-Alive", "timeout=5")
-            .field("X-Private", "a")
-            .field("X-Private-Too", "b")
-            .field("TE", "trailers")
-            .field("Trailer", "X-Checksum")
-            .field("Proxy-Authorization", "Basic eDp5")
-            .field("Proxy-Connection", "keep-alive")
-            .field("Accept", "application/json");
-        let answer = scripted.client(api).send(&request);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let arrived = scripted.last().fields;
+            .header("Connection", "keep-alive, X-Private, Keep-Alive")
+            .header("Connection", "x-private-too")
+            .header("Keep-Alive", "timeout=5")
+            .header("X-Private", "a")
+            .header("X-Private-Too", "b")
+            .header("TE", "trailers")
+            .header("Trailer", "X-Checksum")
+            .header("Proxy-Authorization", "Basic eDp5")
+            .header("Proxy-Connection", "keep-alive")
+            .header("Accept", "application/json");
+        let response = scripted.client(api).send(&request);
+        assert_eq!(response.status, 200, "{response:?}");
+        let arrived = scripted.last().headers;
         let dropped = [
             "authorization",
             "connection",
@@ -149,7 +149,7 @@ fn strips_credentials_and_hop_by_hop_headers_from_requests() {
 #[test]
 fn strips_hop_by_hop_headers_from_responses() {
     let scripted = scripted();
-    let fields = [
+    let headers = [
         ("Connection", "X-Private"),
         ("X-Private", "a"),
         ("Keep-Alive", "timeout=5"),
@@ -160,16 +160,16 @@ fn strips_hop_by_hop_headers_from_responses() {
         ("Set-Cookie", "b=2"),
     ];
     for api in APIS {
-        let answer = scripted.answer(api, MockResponse::answer(200, &fields, "{}"));
+        let response = scripted.response(api, MockResponse::response(200, &headers, "{}"));
         for name in ["x-private", "keep-alive", "proxy-authenticate", "trailer"] {
-            assert_eq!(answer.fields.first(name), None, "{api}");
+            assert_eq!(response.headers.first(name), None, "{api}");
         }
-        assert_eq!(answer.field("x-kept"), "b");
-        assert_eq!(answer.fields.all("set-cookie").collect::<Vec<_>>(), ["a=1", "b=2"]);
+        assert_eq!(response.header("x-kept"), "b");
+        assert_eq!(response.headers.all("set-cookie").collect::<Vec<_>>(), ["a=1", "b=2"]);
     }
 }
 
-/// Method, target, fields and content, however the body is framed.
+/// Method, target, headers and body, for each framing of the body.
 #[test]
 fn forwards_whole_requests() {
     let scripted = scripted();
@@ -177,24 +177,24 @@ fn forwards_whole_requests() {
     let target = "/api/external/v1/tracks/a%2Fb%20c/similar";
     let query = "limit=7&q=%E2%82%AC&q=two&empty=&flag&p=a+b%2Bc&x=%00";
     // 700 KB, with every byte in it, and no period that a buffer's length could hide.
-    let content: Vec<u8> = (0..700_000_u32).map(|place| (place % 251 + place / 65_521) as u8).collect();
-    for (chunked, content) in [(false, Vec::new()), (false, content.clone()), (true, content)] {
+    let body: Vec<u8> = (0..700_000_u32).map(|place| (place % 251 + place / 65_521) as u8).collect();
+    for (chunked, body) in [(false, Vec::new()), (false, body.clone()), (true, body)] {
         let request = Request::post(&format!("{target}?{query}"))
             .key(key)
-            .field("X-Several", "a")
-            .field("X-Several", "b, c")
-            .field("X-Empty", "")
-            .content("application/octet-stream", content.clone());
+            .header("X-Several", "a")
+            .header("X-Several", "b, c")
+            .header("X-Empty", "")
+            .body("application/octet-stream", body.clone());
         let request = if chunked { request.chunked() } else { request };
-        let answer = scripted.client("trackyard").send(&request);
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = scripted.client("trackyard").send(&request);
+        assert_eq!(response.status, 200, "{response:?}");
         let arrived = scripted.last();
         assert_eq!((arrived.method.as_str(), arrived.target), ("POST", format!("{target}?{query}")));
-        assert_eq!(arrived.content.len(), content.len());
-        assert!(arrived.content == content, "the content is another");
-        assert_eq!(arrived.fields.all("x-several").collect::<Vec<_>>(), ["a", "b, c"]);
-        assert_eq!(arrived.fields.first("x-empty"), Some(""));
-        assert_eq!(arrived.fields.first("content-type"), Some("application/octet-stream"));
+        assert_eq!(arrived.body.len(), body.len());
+        assert!(arrived.body == body, "the content is another");
+        assert_eq!(arrived.headers.all("x-several").collect::<Vec<_>>(), ["a", "b, c"]);
+        assert_eq!(arrived.headers.first("x-empty"), Some(""));
+        assert_eq!(arrived.headers.first("content-type"), Some("application/octet-stream"));
     }
 }
 
@@ -202,16 +202,16 @@ fn forwards_whole_requests() {
 #[test]
 fn forwards_validated_bodies_byte_for_byte() {
     let scripted = scripted();
-    let content = format!(
+    let body = format!(
         "\n{{ \"other\" : 1.50 ,\"brand\":\t\"{OWNED_BRAND}\", \"big\":123456789012345678901234567890, \"\\u0065\":[ ] }} "
     );
     for chunked in [false, true] {
         let request = Request::post("/get-scores").key(scripted.key("trakkr-get-scores"));
-        let request = request.content("application/json", content.clone());
+        let request = request.body("application/json", body.clone());
         let request = if chunked { request.chunked() } else { request };
-        let answer = scripted.client("trakkr-get-scores").send(&request);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(String::from_utf8(scripted.last().content).unwrap(), content);
+        let response = scripted.client("trakkr-get-scores").send(&request);
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(String::from_utf8(scripted.last().body).unwrap(), body);
     }
 }
 
@@ -221,10 +221,10 @@ fn sets_host_to_the_upstream() {
     let scripted = scripted();
     for api in APIS {
         let request = sound_request(api, scripted.key(api));
-        scripted.client(api).send(&request.clone().field("Host", "public.example"));
+        scripted.client(api).send(&request.clone().header("Host", "public.example"));
         let arrived = scripted.last();
         assert!(!arrived.target.contains(&format!("/{api}/")), "{arrived:?}");
-        let hosts: Vec<&str> = arrived.fields.all("host").collect();
+        let hosts: Vec<&str> = arrived.headers.all("host").collect();
         assert!(hosts.len() == 1 && hosts[0].starts_with("127.0.0.1:"), "{hosts:?}");
     }
 }

@@ -16,7 +16,7 @@ mod matrix;
 mod passing;
 mod raising;
 mod shop;
-mod upstream_answers;
+mod upstream_responses;
 
 use demur_contract::Condition;
 use demur_e2e::{MockedGateway, Request, Response};
@@ -29,12 +29,16 @@ fn assert_rejected(scripted: &MockedGateway, api: &str, condition: &str, request
 }
 
 /// The response, when it came about for this reason and has the status that the contract has for it.
-fn assert_condition(scripted: &MockedGateway, api: &str, condition: &str, answer: Response) -> Response {
-    assert!(answer.status >= 400, "{api}: {answer:?}");
-    let logged = scripted.gateway().logged(answer.field("x-request-id"));
+fn assert_condition(scripted: &MockedGateway, api: &str, condition: &str, response: Response) -> Response {
+    assert!(response.status >= 400, "{api}: {response:?}");
+    let logged = scripted.gateway().logged(response.header("x-request-id"));
     assert_eq!(logged["condition"], condition, "{logged}");
     let contract = scripted.client(api).contract().clone();
     let named = Condition::from_name(condition).unwrap_or_else(|| panic!("no condition `{condition}`"));
-    assert_eq!(answer.status, contract.entry(contract.answer(named)).status.as_u16(), "{api}: {answer:?}");
-    answer
+    assert_eq!(
+        response.status,
+        contract.entry(contract.answer(named)).status.as_u16(),
+        "{api}: {response:?}"
+    );
+    response
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{APIS, assert_condition, assert_rejected};
 
 /// An operation with a JSON body, of each API.
-fn with_content(api: &str) -> (&'static str, &'static str) {
+fn with_body(api: &str) -> (&'static str, &'static str) {
     match api {
         "trakkr" => ("POST", "/brands"),
         "trakkr-get-scores" => ("POST", "/get-scores"),
@@ -45,10 +45,10 @@ fn rejects_unreadable_bodies_in_every_contract() {
     ];
     let scripted = scripted();
     for api in APIS {
-        let (method, target) = with_content(api);
-        for (condition, media_type, content) in &rows {
+        let (method, target) = with_body(api);
+        for (condition, media_type, body) in &rows {
             let request = Request::new(method, target).key(scripted.key(api));
-            let request = request.content(media_type, content.clone());
+            let request = request.body(media_type, body.clone());
             assert_rejected(&scripted, api, condition, &request);
             assert_rejected(&scripted, api, condition, &request.chunked());
         }
@@ -68,10 +68,10 @@ fn rejects_ambiguous_bodies() {
     ];
     let scripted = scripted();
     for api in APIS {
-        let (method, target) = with_content(api);
-        for (condition, fields) in rows {
+        let (method, target) = with_body(api);
+        for (condition, headers) in rows {
             let request = Request::new(method, target).key(scripted.key(api)).json(&json!({}));
-            let request = fields.iter().fold(request, |request, (name, value)| request.field(name, value));
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
             assert_rejected(&scripted, api, condition, &request);
         }
     }
@@ -82,7 +82,7 @@ fn rejects_ambiguous_bodies() {
 fn rejects_unknown_paths_and_methods() {
     let scripted = scripted();
     for api in APIS {
-        let (known, target) = with_content(api);
+        let (known, target) = with_body(api);
         for path in ["/nowhere", "", "/", "//", "/%2fa", &format!("{target}/x/y/z"), "/.env?a=%3Cscript%3E"] {
             assert_rejected(&scripted, api, "resource.not_found", &Request::get(path).key(scripted.key(api)));
         }
@@ -92,9 +92,9 @@ fn rejects_unknown_paths_and_methods() {
         }
         for method in ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
             let request = Request::new(method, target).key(scripted.key(api));
-            let answer = assert_rejected(&scripted, api, "resource.method_not_allowed", &request);
-            let allowed: Vec<&str> = answer.field("allow").split(", ").collect();
-            assert!(allowed.contains(&known) && !allowed.contains(&method), "{answer:?}");
+            let response = assert_rejected(&scripted, api, "resource.method_not_allowed", &request);
+            let allowed: Vec<&str> = response.header("allow").split(", ").collect();
+            assert!(allowed.contains(&known) && !allowed.contains(&method), "{response:?}");
         }
     }
     assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
@@ -130,7 +130,7 @@ fn rejects_malformed_credentials() {
             ("credential.malformed", &[&mine, &mine]),
         ];
         for (condition, values) in rows {
-            let add = |request: Request, value: &&str| request.field("Authorization", value);
+            let add = |request: Request, value: &&str| request.header("Authorization", value);
             let request = values.iter().fold(without_key(api), add);
             assert_rejected(&scripted, api, condition, &request);
         }
@@ -139,7 +139,7 @@ fn rejects_malformed_credentials() {
 }
 
 fn without_key(api: &str) -> Request {
-    match with_content(api) {
+    match with_body(api) {
         ("POST", target) => Request::post(target).json(&json!({})),
         (method, target) => Request::new(method, target).json(&json!({})),
     }
@@ -155,29 +155,29 @@ fn responds_to_head_as_to_get_without_the_body() {
             let get = connection.send(&Request::get(target).key(key));
             let head = connection.send(&Request::new("HEAD", target).key(key));
             assert_eq!(head.status, get.status);
-            let length = get.content.len();
-            assert_eq!(head.field("content-length").parse(), Ok(length), "{api}: {head:?}");
+            let length = get.body.len();
+            assert_eq!(head.header("content-length").parse(), Ok(length), "{api}: {head:?}");
         }
-        // The connection is sound after them: the next answer is read from where it begins.
+        // The connection is sound after them: the next response is read from its first byte.
         let sound = connection.send(&sound_request(api, scripted.key(api)));
         assert_eq!(sound.status, 200, "{sound:?}");
     }
 }
 
 /// Of whatever is wrong with one request the connection goes on to the next, or is closed; never is the
-/// next answer misread.
+/// next response misread.
 #[test]
 fn connection_stays_usable_after_every_rejection() {
     let scripted = scripted();
     for api in APIS {
-        let (method, target) = with_content(api);
+        let (method, target) = with_body(api);
         let large = Request::new(method, target).key(scripted.key(api));
-        let large = large.content("application/json", vec![b' '; 3 * 1024 * 1024]);
-        let unread = Request::new("DELETE", target).content("application/json", vec![b'x'; 2000]);
+        let large = large.body("application/json", vec![b' '; 3 * 1024 * 1024]);
+        let unread = Request::new("DELETE", target).body("application/json", vec![b'x'; 2000]);
         for request in [Request::get("/nowhere"), unread, large.clone(), large.chunked()] {
             let mut connection = scripted.client(api).connect();
-            let refused = connection.send(&request);
-            assert!(refused.status >= 400, "{refused:?}");
+            let rejected = connection.send(&request);
+            assert!(rejected.status >= 400, "{rejected:?}");
             match next(&mut connection, &sound_request(api, scripted.key(api))) {
                 Some(status) => assert_eq!(status, 200),
                 None => assert_ne!(request, Request::get("/nowhere"), "nothing was left to read"),
@@ -187,7 +187,7 @@ fn connection_stays_usable_after_every_rejection() {
 }
 
 fn next(connection: &mut Connection, request: &Request) -> Option<u16> {
-    connection.try_send(request).ok().map(|answer| answer.status)
+    connection.try_send(request).ok().map(|response| response.status)
 }
 
 /// Requests outside of every API are rejected in the default contract.
@@ -200,14 +200,14 @@ fn rejects_in_the_default_contract_before_the_api_is_known() {
             if target == "*" && method != "OPTIONS" {
                 continue;
             }
-            let answer = client.send(&Request::new(method, target).key(scripted.key("trakkr")));
-            assert_eq!(answer.status, 404, "{answer:?}");
-            let logged = scripted.gateway().logged(answer.field("x-request-id"));
+            let response = client.send(&Request::new(method, target).key(scripted.key("trakkr")));
+            assert_eq!(response.status, 404, "{response:?}");
+            let logged = scripted.gateway().logged(response.header("x-request-id"));
             assert_eq!(logged["condition"], "resource.not_found", "{logged}");
             assert!(!APIS.iter().any(|api| logged["api"] == *api), "{logged}");
         }
     }
     let connection_of_api = scripted.client("trakkr");
-    let answer = connection_of_api.send(&Request::get("/brands"));
-    assert_condition(&scripted, "trakkr", "credential.missing", answer);
+    let response = connection_of_api.send(&Request::get("/brands"));
+    assert_condition(&scripted, "trakkr", "credential.missing", response);
 }

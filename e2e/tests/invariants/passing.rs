@@ -13,9 +13,9 @@ fn binary(length: u32) -> Vec<u8> {
 const GZIP: &[u8] =
     b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00";
 
-fn chunked(content: &[u8]) -> Vec<u8> {
+fn chunked(body: &[u8]) -> Vec<u8> {
     let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-    for chunk in content.chunks(7777) {
+    for chunk in body.chunks(7777) {
         bytes.extend_from_slice(format!("{:X};x=\"y\"\r\n", chunk.len()).as_bytes());
         bytes.extend_from_slice(chunk);
         bytes.extend_from_slice(b"\r\n");
@@ -36,12 +36,11 @@ fn twice(scripted: &MockedGateway, api: &str, reaction: MockResponse, check: imp
 #[test]
 fn forwards_bodies_byte_for_byte() {
     let big = binary(300_000);
-    let until_close = |content: &[u8]| {
-        MockResponse::bytes([b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n", content].concat()).and_closes()
+    let until_close = |body: &[u8]| {
+        MockResponse::bytes([b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n", body].concat()).and_closes()
     };
     let json = "{ \"a\" : 1.0,\r\n \"a\":1e2, \"\\u00e9\" : [ ] }\n".as_bytes();
-    let with =
-        |status, fields: &[(&str, &str)], content: &[u8]| MockResponse::answer(status, fields, content);
+    let with = |status, headers: &[(&str, &str)], body: &[u8]| MockResponse::response(status, headers, body);
     let rows: [(u16, &[u8], MockResponse); 10] = [
         (200, json, with(200, &[("Content-Type", "application/json")], json)),
         (200, &big, with(200, &[("Content-Type", "application/octet-stream")], &big)),
@@ -56,10 +55,10 @@ fn forwards_bodies_byte_for_byte() {
     ];
     let scripted = MockedGateway::start();
     for api in APIS {
-        for (status, content, reaction) in &rows {
-            twice(&scripted, api, reaction.clone(), |answer| {
-                assert_eq!((answer.status, answer.content.len()), (*status, content.len()), "{api}");
-                assert!(answer.content == *content, "{api} {status}: the content is another");
+        for (status, body, reaction) in &rows {
+            twice(&scripted, api, reaction.clone(), |response| {
+                assert_eq!((response.status, response.body.len()), (*status, body.len()), "{api}");
+                assert!(response.body == *body, "{api} {status}: the content is another");
             });
         }
     }
@@ -67,7 +66,7 @@ fn forwards_bodies_byte_for_byte() {
 
 #[test]
 fn forwards_the_headers_that_describe_a_body() {
-    let fields = [
+    let headers = [
         ("Content-Type", "application/x-own; a=\"b\""),
         ("Content-Encoding", "gzip"),
         ("Content-Language", "it"),
@@ -82,9 +81,9 @@ fn forwards_the_headers_that_describe_a_body() {
     ];
     let scripted = MockedGateway::start();
     for api in APIS {
-        twice(&scripted, api, MockResponse::answer(200, &fields, GZIP), |answer| {
-            for (name, value) in fields {
-                assert_eq!(answer.fields.all(name).collect::<Vec<_>>(), [value], "{api}: {name}");
+        twice(&scripted, api, MockResponse::response(200, &headers, GZIP), |response| {
+            for (name, value) in headers {
+                assert_eq!(response.headers.all(name).collect::<Vec<_>>(), [value], "{api}: {name}");
             }
         });
     }
@@ -99,8 +98,8 @@ fn forwards_a_response_to_head_without_a_body() {
     for (api, target) in [("trakkr", "/brands"), ("trackbot-pro", "/shipments"), ("trackunit", "/devices")] {
         let mut connection = scripted.client(api).connect();
         for _ in 0..2 {
-            let answer = connection.send(&Request::new("HEAD", target).key(scripted.key(api)));
-            assert_eq!((answer.status, answer.field("content-length")), (200, "4321"), "{answer:?}");
+            let response = connection.send(&Request::new("HEAD", target).key(scripted.key(api)));
+            assert_eq!((response.status, response.header("content-length")), (200, "4321"), "{response:?}");
             assert_eq!(scripted.last().method, "HEAD");
         }
     }
@@ -120,11 +119,11 @@ fn client_sees_a_truncated_success_as_truncated() {
             half("Transfer-Encoding: chunked").and("4\r\nhalf\r\nno chunk\r\n").and_closes(),
         ] {
             scripted.upstream_does(reaction.clone());
-            let answer = scripted.client(api).try_send(&sound_request(api, scripted.key(api)));
-            assert!(answer.is_err(), "{reaction:?}: {answer:?}");
+            let response = scripted.client(api).try_send(&sound_request(api, scripted.key(api)));
+            assert!(response.is_err(), "{reaction:?}: {response:?}");
         }
         scripted.upstream_does(half("Content-Length: 100").and("half").and_closes());
-        let answer = scripted.client(api).send(&sound_request(api, scripted.key(api)));
-        assert!(answer.status >= 500, "{answer:?}");
+        let response = scripted.client(api).send(&sound_request(api, scripted.key(api)));
+        assert!(response.status >= 500, "{response:?}");
     }
 }

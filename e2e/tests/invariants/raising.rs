@@ -7,17 +7,17 @@ use serde_json::{Value as Json, json};
 use crate::assert_condition;
 
 /// `Demur-Error: NAME`, with whatever status; no response has it as its status.
-pub(crate) fn raise(name: &str, content: &str) -> MockResponse {
-    MockResponse::answer(418, &[("Demur-Error", name), ("Content-Type", "application/json")], content)
+pub(crate) fn raise(name: &str, body: &str) -> MockResponse {
+    MockResponse::response(418, &[("Demur-Error", name), ("Content-Type", "application/json")], body)
 }
 
-pub(crate) fn problem(status: u16, content: &Json) -> MockResponse {
-    let fields = [("Content-Type", "application/problem+json; charset=utf-8")];
-    MockResponse::answer(status, &fields, content.to_string())
+pub(crate) fn problem(status: u16, body: &Json) -> MockResponse {
+    let headers = [("Content-Type", "application/problem+json; charset=utf-8")];
+    MockResponse::response(status, &headers, body.to_string())
 }
 
-fn error_of(answer: &Response, scripted: &MockedGateway) -> String {
-    let logged = scripted.gateway().logged(answer.field("x-request-id"));
+fn error_of(response: &Response, scripted: &MockedGateway) -> String {
+    let logged = scripted.gateway().logged(response.header("x-request-id"));
     logged["error"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -47,9 +47,9 @@ fn upstream_raises_a_declared_error_by_name() {
             problem(409, &json!({ "code": name, "trace": MARKER })),
             problem(409, &json!({ "type": "about:blank", "code": name, "status": 200 })),
         ] {
-            let answer = scripted.answer(api, reaction.clone());
+            let response = scripted.response(api, reaction.clone());
             assert_eq!(
-                (answer.status, error_of(&answer, &scripted).as_str()),
+                (response.status, error_of(&response, &scripted).as_str()),
                 (status, name),
                 "{reaction:?}"
             );
@@ -71,13 +71,13 @@ fn upstream_raises_a_condition_by_name() {
             "body.unreadable",
         ];
         for condition in conditions {
-            let answer = scripted.answer(api, raise(condition, "{}"));
-            assert_condition(&scripted, api, condition, answer);
+            let response = scripted.response(api, raise(condition, "{}"));
+            assert_condition(&scripted, api, condition, response);
         }
     }
 }
 
-/// Keys, rates and credits are the gateway's to judge; and a name that nobody declared is a mistake of the
+/// Only the gateway decides about keys, rates and credits; and an undeclared name is a mistake of the
 /// upstream's, not of the caller's.
 #[test]
 fn raising_an_unknown_error_is_an_upstream_failure() {
@@ -110,11 +110,11 @@ fn raising_an_unknown_error_is_an_upstream_failure() {
     let scripted = MockedGateway::start();
     for (api, names) in rows {
         for name in names.iter().chain(&always) {
-            let answer = scripted.answer(api, raise(name, "{}"));
-            assert_condition(&scripted, api, "upstream.invalid_response", answer);
+            let response = scripted.response(api, raise(name, "{}"));
+            assert_condition(&scripted, api, "upstream.invalid_response", response);
             // In a problem document it names nothing, and the status decides.
-            let answer = scripted.answer(api, problem(401, &json!({ "code": name, "type": name })));
-            assert_condition(&scripted, api, "upstream.failed", answer);
+            let response = scripted.response(api, problem(401, &json!({ "code": name, "type": name })));
+            assert_condition(&scripted, api, "upstream.failed", response);
         }
     }
 }
@@ -149,15 +149,15 @@ fn renders_errors_in_the_own_format_again() {
         ),
     ];
     let scripted = MockedGateway::start();
-    for (api, status, content) in believed {
-        let answer = scripted.answer(api, MockResponse::json(status, &content));
-        assert_eq!((answer.status, answer.json()), (status, content), "{api}");
+    for (api, status, body) in believed {
+        let response = scripted.response(api, MockResponse::json(status, &body));
+        assert_eq!((response.status, response.json()), (status, body), "{api}");
     }
     // A limit of the upstream keeps its status, and is none of the gateway's.
     let limited = json!({ "error": { "status": 429, "message": "The API rate limit has been exceeded." } });
-    let answer = scripted.answer("trackbot-pro", MockResponse::json(429, &limited));
-    let answer = assert_condition(&scripted, "trackbot-pro", "upstream.refused.429", answer);
-    assert_eq!(answer.status, 429);
+    let response = scripted.response("trackbot-pro", MockResponse::json(429, &limited));
+    let response = assert_condition(&scripted, "trackbot-pro", "upstream.refused.429", response);
+    assert_eq!(response.status, 429);
     let not_believed = [
         ("trackyard", 401, json!({ "error": "Unauthorized", "message": "Invalid API key" })),
         (
@@ -166,9 +166,9 @@ fn renders_errors_in_the_own_format_again() {
             json!({ "error": "Out of credits", "message": "Please top up or upgrade your plan" }),
         ),
     ];
-    for (api, status, content) in not_believed {
-        let answer = scripted.answer(api, MockResponse::json(status, &content));
-        assert_ne!(answer.status, status, "{api}: {answer:?}");
+    for (api, status, body) in not_believed {
+        let response = scripted.response(api, MockResponse::json(status, &body));
+        assert_ne!(response.status, status, "{api}: {response:?}");
     }
 }
 
@@ -184,10 +184,10 @@ fn forwards_nothing_outside_of_the_format() {
         format!(r#"{{{}}}"#, sound.replace(r#""field""#, &format!(r#""sql":"{MARKER}","field""#))),
     ];
     let scripted = MockedGateway::start();
-    for content in rows {
-        let fields = [("Content-Type", "application/json")];
-        let answer = scripted.answer("trackbot-pro", MockResponse::answer(400, &fields, &content));
-        assert_eq!(answer.status, 400, "{content}: {answer:?}");
+    for body in rows {
+        let headers = [("Content-Type", "application/json")];
+        let response = scripted.response("trackbot-pro", MockResponse::response(400, &headers, &body));
+        assert_eq!(response.status, 400, "{body}: {response:?}");
     }
 }
 
@@ -196,19 +196,19 @@ fn forwards_nothing_outside_of_the_format() {
 fn request_id_in_the_body_is_from_the_gateway() {
     let theirs = "upstream-made-id-0001";
     let scripted = MockedGateway::start();
-    let content = json!({ "error": "Internal server error", "errors": [format!("An unexpected error occurred: {theirs}")] });
-    let answer = scripted.answer("trakkr-get-scores", MockResponse::json(500, &content));
-    let ours = answer.field("x-request-id");
+    let body = json!({ "error": "Internal server error", "errors": [format!("An unexpected error occurred: {theirs}")] });
+    let response = scripted.response("trakkr-get-scores", MockResponse::json(500, &body));
+    let ours = response.header("x-request-id");
     let expected = json!({ "error": "Internal server error", "errors": [format!("An unexpected error occurred: {ours}")] });
-    assert_eq!(answer.json(), expected);
-    assert!(!answer.text().contains(theirs), "{answer:?}");
+    assert_eq!(response.json(), expected);
+    assert!(!response.text().contains(theirs), "{response:?}");
 
     // And a header of that name in any upstream response.
     for status in [200, 201, 404, 500] {
-        let fields = [("X-Request-Id", theirs), ("Content-Type", "application/json")];
-        let answer = scripted.answer("trakkr-get-scores", MockResponse::answer(status, &fields, "{}"));
-        let ids: Vec<&str> = answer.fields.all("x-request-id").collect();
-        assert!(ids.len() == 1 && ids[0] != theirs, "{answer:?}");
+        let headers = [("X-Request-Id", theirs), ("Content-Type", "application/json")];
+        let response = scripted.response("trakkr-get-scores", MockResponse::response(status, &headers, "{}"));
+        let ids: Vec<&str> = response.headers.all("x-request-id").collect();
+        assert!(ids.len() == 1 && ids[0] != theirs, "{response:?}");
     }
 }
 
@@ -217,9 +217,9 @@ fn request_id_in_the_body_is_from_the_gateway() {
 fn success_cannot_raise_an_error() {
     let scripted = MockedGateway::start();
     for api in crate::APIS {
-        let fields =
+        let headers =
             [("Demur-Error", "not_found"), ("Demur-Account", "x"), ("Content-Type", "application/json")];
-        let answer = scripted.answer(api, MockResponse::answer(200, &fields, "{\"well\":true}"));
-        assert_eq!((answer.status, answer.text().as_str()), (200, "{\"well\":true}"));
+        let response = scripted.response(api, MockResponse::response(200, &headers, "{\"well\":true}"));
+        assert_eq!((response.status, response.text().as_str()), (200, "{\"well\":true}"));
     }
 }

@@ -9,7 +9,7 @@ use crate::raising::{problem, raise};
 const SHOP: &str = r#"
 demur: 1
 name: shop
-request_id: { field: X-Trace, prefix: t_ }
+request_id: { header: X-Trace, prefix: t_ }
 formats:
   default: { code: $code, message: $message, id: $request_id, item?: $params.item }
 errors:
@@ -110,18 +110,18 @@ fn parameters_reach_the_message_and_the_format() {
 /// What the catalogue leaves to the API is the API's to say in its own format too.
 #[test]
 fn keeps_an_open_message_in_the_own_format() {
-    let content = json!({ "code": "on_hold", "message": "Ask Ms. Moor first.", "id": "t_theirs" });
-    says(MockResponse::json(409, &content), "Ask Ms. Moor first.", None);
+    let body = json!({ "code": "on_hold", "message": "Ask Ms. Moor first.", "id": "t_theirs" });
+    says(MockResponse::json(409, &body), "Ask Ms. Moor first.", None);
 }
 
 /// With this reaction of the upstream's a caller of the shop gets 409, this message and this item.
 fn says(reaction: MockResponse, message: &str, item: Option<&str>) {
     let upstream = Upstream::always(reaction);
     let shop = Shop::open(&upstream);
-    let answer = shop.client.send(&Request::get("/things"));
-    let content = answer.json();
-    assert_eq!(answer.status, 409, "{answer:?}");
-    assert_eq!(content["message"], message);
-    assert_eq!(content["id"], answer.field("x-trace"), "the one id: {answer:?}");
-    assert_eq!(content.get("item").and_then(Json::as_str), item);
+    let response = shop.client.send(&Request::get("/things"));
+    let body = response.json();
+    assert_eq!(response.status, 409, "{response:?}");
+    assert_eq!(body["message"], message);
+    assert_eq!(body["id"], response.header("x-trace"), "the one id: {response:?}");
+    assert_eq!(body.get("item").and_then(Json::as_str), item);
 }

@@ -142,7 +142,7 @@ impl Site {
     /// Sends every spelling to every server and ends the gateway, so that its log is complete.
     pub(crate) fn send_all(self, spellings: &[Spelling], key: Key) -> Vec<Outcome> {
         let Self { gateway, apis, arrived } = self;
-        let answers: Vec<_> = thread::scope(|scope| {
+        let responses: Vec<_> = thread::scope(|scope| {
             let of_each = apis.iter().map(|api| {
                 let client = gateway.client_of_no_api();
                 scope.spawn(move || {
@@ -185,7 +185,7 @@ impl Site {
                     .join(" "),
             }
         };
-        answers.into_iter().map(outcome).collect()
+        responses.into_iter().map(outcome).collect()
     }
 }
 
@@ -245,18 +245,18 @@ fn send(connection: &mut Connection, server: &str, spelling: &Spelling, key: Opt
     }
     request.extend_from_slice(b"Connection: close\r\n\r\n");
     connection.write(&request);
-    let answer = connection.try_read("GET").unwrap_or_else(|error| panic!("{spelling:?}: {error}"));
-    (answer.status, answer.field("x-request-id").to_owned())
+    let response = connection.try_read("GET").unwrap_or_else(|error| panic!("{spelling:?}: {error}"));
+    (response.status, response.header("x-request-id").to_owned())
 }
 
 /// Forwards the target unchanged to the server, and records what ran.
 fn relayed(request: &Received, server: std::net::SocketAddr, arrived: &Arrived) -> MockResponse {
     let ran = servers::run(server, request.target.as_bytes());
-    let answer = match &ran {
+    let response = match &ran {
         Some(ran) => MockResponse::json(200, &json!({ "ran": ran.operation })),
         None => MockResponse::json(404, &json!({})),
     };
-    let id = request.fields.first("x-request-id").unwrap_or_default().to_owned();
+    let id = request.headers.first("x-request-id").unwrap_or_default().to_owned();
     arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (request.target.clone(), ran));
-    answer
+    response
 }

@@ -13,7 +13,7 @@ pub(crate) struct Operation {
     pub(crate) needs_scope: bool,
     /// Whether its item must be in the key's grants.
     pub(crate) needs_grant: bool,
-    /// Whether it has a sibling that only spelling tells from it. Rows with placeholders are filled in with these.
+    /// Whether another path differs from it only in spelling. Rows with placeholders are filled in with these.
     is_crossed: bool,
 }
 

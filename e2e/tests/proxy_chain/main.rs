@@ -1,5 +1,5 @@
 //! The hostile cases once more, through nginx and HAProxy before the gateway and behind it: where two readers of HTTP
-//! stand in a row, every request that a client got a response to is one request for what stands behind them, and there
+//! stand in a row, every request with a response is one request at the upstream, and there
 //! is no other. What one of the two repairs (nginx takes a line feed alone for a line's end) the other may then admit.
 
 #![allow(
@@ -67,7 +67,7 @@ fn before(kind: Kind) {
 }
 
 fn upstream() -> Upstream {
-    Upstream::always(MockResponse::answer(200, &[("X-Chained", "yes")], "{}"))
+    Upstream::always(MockResponse::response(200, &[("X-Chained", "yes")], "{}"))
 }
 
 fn gateway(behind: SocketAddr) -> (Gateway, String) {
@@ -85,14 +85,14 @@ fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) -
     let cases = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile"), key);
     let cases: Vec<(Ipv4Addr, Case)> =
         cases.into_iter().enumerate().map(|(at, case)| (source(at), case)).collect();
-    let answered = Mutex::new(Vec::new());
+    let responded = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for part in cases.chunks(cases.len().div_ceil(THREADS)) {
-            let answered = &answered;
+            let responded = &responded;
             scope.spawn(move || {
                 for (source, case) in part {
-                    let answers = exchange(front, *source, &case.sent);
-                    answered.lock().unwrap().push((*source, case, answers));
+                    let responses = exchange(front, *source, &case.sent);
+                    responded.lock().unwrap().push((*source, case, responses));
                 }
             });
         }
@@ -100,15 +100,15 @@ fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) -
     let received = upstream.received();
     let mut found = Vec::new();
     let mut total = 0;
-    for (source, case, answers) in answered.into_inner().unwrap() {
+    for (source, case, responses) in responded.into_inner().unwrap() {
         let source = source.to_string();
         let arrived: Vec<_> =
-            received.iter().filter(|request| request.fields.first(peer) == Some(&*source)).collect();
-        let text = String::from_utf8_lossy(&answers).to_ascii_lowercase();
-        let answers = text.matches(MARK).count();
+            received.iter().filter(|request| request.headers.first(peer) == Some(&*source)).collect();
+        let text = String::from_utf8_lossy(&responses).to_ascii_lowercase();
+        let responses = text.matches(MARK).count();
         let is_lost = text.contains(" 502 ") || text.contains(" 504 ");
-        if arrived.len() != answers || is_lost {
-            found.push(format!("- {}: {answers} answers, arrived: {arrived:?}; {text}", case.name));
+        if arrived.len() != responses || is_lost {
+            found.push(format!("- {}: {responses} answers, arrived: {arrived:?}; {text}", case.name));
         }
         total += arrived.len();
     }
@@ -137,14 +137,14 @@ fn exchange(front: SocketAddr, source: Ipv4Addr, bytes: &[u8]) -> Vec<u8> {
     stream.set_read_timeout(Some(QUIET)).unwrap();
     // The peer may reject the request and close while bytes are still being sent.
     let _ = stream.write_all(bytes);
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     let mut piece = [0; 16_384];
     loop {
         match stream.read(&mut piece) {
-            Ok(0) => return answers,
-            Ok(length) => answers.extend_from_slice(&piece[..length]),
+            Ok(0) => return responses,
+            Ok(length) => responses.extend_from_slice(&piece[..length]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return answers,
+            Err(_) => return responses,
         }
     }
 }

@@ -71,22 +71,22 @@ fn malformed_requests_never_stop_the_gateway() {
     let good: Vec<Vec<u8>> = good.into_iter().map(String::into_bytes).collect();
     let seed = 0x9e37_79b9_7f4a_7c15;
     let mut chance = Chance(seed);
-    let mut answered = 0;
+    let mut responded = 0;
     for number in 0..600 {
         let bytes = chance.input(&good);
         let said = converse(gateway.address(), &bytes);
         let said = String::from_utf8_lossy(&said).to_ascii_lowercase();
         let shown =
             || format!("input {number} of seed {seed:x}: {:?}\n{said}", String::from_utf8_lossy(&bytes));
-        let answers = said.matches("http/1.").count() - said.matches("http/1.1 100 ").count();
-        assert_eq!(said.matches("\r\nx-request-id: ").count(), answers, "{}", shown());
-        answered += answers;
+        let responses = said.matches("http/1.").count() - said.matches("http/1.1 100 ").count();
+        assert_eq!(said.matches("\r\nx-request-id: ").count(), responses, "{}", shown());
+        responded += responses;
         if number % 50 == 0 {
             assert_eq!(client.send(&Request::get("/brands").key(&key)).status, 200, "{}", shown());
         }
     }
-    println!("600 inputs, {answered} answers, {} forwarded", upstream.received().len());
-    assert!(answered > 300, "{answered} answers");
+    println!("600 inputs, {responded} answers, {} forwarded", upstream.received().len());
+    assert!(responded > 300, "{responded} answers");
     assert_eq!(client.send(&Request::get("/brands").key(&key)).status, 200);
     assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
 }
@@ -135,7 +135,7 @@ fn rejects_only_connections_over_the_limit() {
     let client = gateway.client("trakkr");
     let request = Request::get("/brands").key(&key);
     let mut within: Vec<_> = (0..4).map(|_| client.connect()).collect();
-    // Answered, so that all four are counted.
+    // Wait for the response, so that all four are counted.
     assert!(within.iter_mut().all(|connection| connection.send(&request).status == 200));
     for _ in 0..2 {
         let mut beyond = client.connect();

@@ -12,8 +12,8 @@ use super::{TIMEOUT, folder_in_front_of, wait_until};
 
 #[test]
 fn request_in_flight_gets_a_response_at_shutdown() {
-    let answer = MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(1400));
-    let upstream = Upstream::always(answer);
+    let response = MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(1400));
+    let upstream = Upstream::always(response);
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);
     let client = gateway.client("trakkr");
@@ -23,7 +23,7 @@ fn request_in_flight_gets_a_response_at_shutdown() {
         let asking = scope.spawn(|| client.send(&Request::get("/brands").key(&key)));
         wait_until("it is under way", || upstream.received().len() == 2);
         gateway.terminate();
-        // Whoever says nothing is not waited for.
+        // Idle connections are not waited for.
         assert_eq!(idle.closed_within(TIMEOUT).unwrap(), b"");
         wait_until("nobody new is let in", || TcpStream::connect(gateway.address()).is_err());
         assert!(!asking.is_finished(), "answered before it was asked to end");
@@ -31,7 +31,7 @@ fn request_in_flight_gets_a_response_at_shutdown() {
     });
     let (status, folder) = gateway.wait_for_exit();
     assert_eq!(status.code(), Some(0));
-    // The store was closed in order: nobody owns it, and nothing of the owner is left.
+    // The store was closed in order: it has no owner, and no file of an owner is left.
     assert!(!folder.path().join("demur.db.sock").exists());
     assert_eq!(folder.account("acme")["id"], "acme");
 }

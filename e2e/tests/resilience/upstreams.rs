@@ -42,8 +42,8 @@ fn dead_and_slow_upstreams_do_not_affect_other_apis() {
     let clients: HashMap<&str, Client> = apis.map(|api| (api, gateway.client(api))).collect();
     let ask = |api: &str, request: Request, status: u16| {
         let begun = Instant::now();
-        let answer = clients[api].send(&request);
-        assert_eq!(answer.status, status, "{api}: {answer:?}");
+        let response = clients[api].send(&request);
+        assert_eq!(response.status, status, "{api}: {response:?}");
         begun.elapsed()
     };
 
@@ -113,8 +113,8 @@ fn all_succeed(reaction: MockResponse, pause: Duration) {
         } else {
             Request::post("/api/external/v1/search").key(&key).json(&json!({ "query": "epic" }))
         };
-        let answer = connection.send(&request);
-        assert_eq!(answer.status, 200, "request {number}: {answer:?}: {}", gateway.log());
+        let response = connection.send(&request);
+        assert_eq!(response.status, 200, "request {number}: {response:?}: {}", gateway.log());
         thread::sleep(pause);
     }
     assert_eq!(upstream.received().len(), 40, "a request was sent twice");
@@ -129,11 +129,11 @@ fn replaces_idle_connections_that_the_upstream_closed() {
 
 #[test]
 fn does_not_reuse_connections_that_the_upstream_closes() {
-    let fields = [("Content-Type", "application/json"), ("Connection", "close")];
-    all_succeed(MockResponse::answer(200, &fields, "{}").and_closes(), Duration::ZERO);
+    let headers = [("Content-Type", "application/json"), ("Connection", "close")];
+    all_succeed(MockResponse::response(200, &headers, "{}").and_closes(), Duration::ZERO);
 }
 
-/// An upstream that answers, stays, and then closes on the next request without a word of a response: what a
+/// An upstream that responds, keeps the connection, and closes it on the next request without a response: what a
 /// gateway sees when a connection is closed in the very moment in which it is used again.
 fn closing_on_the_second(asked: &Request) -> (u16, usize, Gateway) {
     let count = AtomicUsize::new(0);
@@ -150,7 +150,7 @@ fn closing_on_the_second(asked: &Request) -> (u16, usize, Gateway) {
     (second, upstream.received().len(), gateway)
 }
 
-/// RFC 9110, section 9.2.2: a proxy may repeat what is idempotent when the connection fails before any answer.
+/// RFC 9110, section 9.2.2: a proxy may repeat what is idempotent when the connection fails before any response.
 #[test]
 fn retries_idempotent_requests_when_a_pooled_connection_closes() {
     let (status, received, _) = closing_on_the_second(&Request::get("/api/external/v1/tracks/trk_001"));

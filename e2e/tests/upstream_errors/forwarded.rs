@@ -1,4 +1,4 @@
-//! `Via` and the headers that tell the upstream how the client sees the API.
+//! `Via` and the headers that describe to the upstream how the client sees the API.
 
 use demur_e2e::{MockResponse, Request};
 
@@ -14,12 +14,12 @@ const FORGED: [(&str, &str); 6] = [
 ];
 
 /// What the upstream gets of a request with these headers.
-fn received(shop: &Shop, fields: &[(&str, &str)]) -> Vec<(&'static str, Option<String>)> {
-    shop.upstream_does(MockResponse::answer(200, &[], "{}"));
+fn received(shop: &Shop, headers: &[(&str, &str)]) -> Vec<(&'static str, Option<String>)> {
+    shop.upstream_does(MockResponse::response(200, &[], "{}"));
     let request = Request::get("/items").key(&shop.key);
-    let request = fields.iter().fold(request, |request, (name, value)| request.field(name, value));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     assert_eq!(shop.send(&request).status, 200);
-    let sent = shop.last().fields;
+    let sent = shop.last().headers;
     let names = [
         "via",
         "x-forwarded-for",
@@ -55,9 +55,9 @@ fn untrusted_clients_cannot_say_how_they_came() {
     let host = shop.gateway().address().to_string();
     let port = shop.gateway().address().port().to_string();
     let forwarded = format!("for=127.0.0.1;host=\"{host}\";proto=http");
-    for fields in [&[][..], &FORGED] {
+    for headers in [&[][..], &FORGED] {
         let expected = rows(["1.1 demur", "127.0.0.1", "http", &host, &port, "/shop", &forwarded]);
-        assert_eq!(received(&shop, fields), expected, "{fields:?}");
+        assert_eq!(received(&shop, headers), expected, "{headers:?}");
     }
 }
 

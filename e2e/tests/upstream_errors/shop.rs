@@ -32,9 +32,9 @@ impl Shop {
     }
 
     pub(crate) fn with_contract(top: &str, settings: &str, contract_text: Option<&str>) -> Self {
-        let next = Arc::new(Mutex::new(MockResponse::answer(200, &[], "{}")));
-        let answers = Arc::clone(&next);
-        let upstream = Upstream::start(move |_| answers.lock().unwrap().clone());
+        let next = Arc::new(Mutex::new(MockResponse::response(200, &[], "{}")));
+        let responses = Arc::clone(&next);
+        let upstream = Upstream::start(move |_| responses.lock().unwrap().clone());
         let folder = TestDir::empty();
         folder.write("openapi.yaml", OPENAPI);
         let named = if contract_text.is_some() { "./shop.yaml" } else { "problem" };
@@ -60,8 +60,8 @@ impl Shop {
         *self.next.lock().unwrap() = response;
     }
 
-    /// The answer to `GET /items` with a key, where the upstream responds so.
-    pub(crate) fn answer(&self, response: MockResponse) -> Response {
+    /// The response to `GET /items` with a key, if the upstream sends this one.
+    pub(crate) fn response(&self, response: MockResponse) -> Response {
         self.upstream_does(response);
         self.send(&Request::get("/items").key(&self.key))
     }
@@ -74,8 +74,8 @@ impl Shop {
         self.upstream.last()
     }
 
-    pub(crate) fn condition(&self, answer: &Response) -> String {
-        let logged = self.gateway.logged(answer.field("x-request-id"));
+    pub(crate) fn condition(&self, response: &Response) -> String {
+        let logged = self.gateway.logged(response.header("x-request-id"));
         logged["condition"].as_str().unwrap_or_default().to_owned()
     }
 

@@ -9,7 +9,7 @@ use crate::shop::Shop;
 #[test]
 fn plain_errors_keep_their_meaning() {
     let shop = Shop::open("", "");
-    for (status, answered, code, condition) in [
+    for (status, responded, code, condition) in [
         (400, 400, "upstream_bad_request", "upstream.refused.400"),
         (401, 500, "upstream_failed", "upstream.failed"),
         (403, 403, "upstream_forbidden", "upstream.refused.403"),
@@ -28,11 +28,11 @@ fn plain_errors_keep_their_meaning() {
         (503, 503, "upstream_unavailable", "upstream.unavailable"),
         (504, 504, "upstream_timeout", "upstream.timeout"),
     ] {
-        for response in [MockResponse::html(status), MockResponse::answer(status, &[], "")] {
-            let answer = shop.answer(response);
-            assert_eq!(answer.status, answered, "{status}: {answer:?}");
-            assert_eq!(answer.json()["code"], code, "{status}");
-            assert_eq!(shop.condition(&answer), condition, "{status}");
+        for response in [MockResponse::html(status), MockResponse::response(status, &[], "")] {
+            let response = shop.response(response);
+            assert_eq!(response.status, responded, "{status}: {response:?}");
+            assert_eq!(response.json()["code"], code, "{status}");
+            assert_eq!(shop.condition(&response), condition, "{status}");
         }
     }
 }
@@ -44,20 +44,20 @@ fn a_claim_on_upstream_does_not_cover_client_errors() {
                     bad: { status: 400, on: [request] }\n  \
                     oops: { status: 500, retry: backoff, on: [internal, upstream] }\n";
     let shop = Shop::with_contract("", "", Some(contract));
-    for (status, answered, code) in [
+    for (status, responded, code) in [
         (404, 404, "resource_not_found"),
         (418, 418, "upstream_refused"),
         (503, 500, "oops"),
         (500, 500, "oops"),
     ] {
-        let answer = shop.answer(MockResponse::html(status));
-        assert_eq!((answer.status, answer.json()["code"].as_str()), (answered, Some(code)), "{status}");
+        let response = shop.response(MockResponse::html(status));
+        assert_eq!((response.status, response.json()["code"].as_str()), (responded, Some(code)), "{status}");
     }
 }
 
 /// hapijs/h2o2#138 (`Allow`), tarampampam/error-pages#351 (headers of the response lost), use-agent-os/agent-os#735 (dates).
 #[test]
-fn headers_that_a_status_asks_for_survive() {
+fn keeps_headers_that_a_status_requires() {
     let shop = Shop::open("", "");
     let date = "Fri, 31 Dec 2100 23:59:59 GMT";
     let before = "Fri, 31 Dec 2100 23:59:19 GMT";
@@ -82,21 +82,21 @@ fn headers_that_a_status_asks_for_survive() {
             &[("retry-after", "59")],
         ),
     ] {
-        let answer = shop.answer(MockResponse::answer(status, sent, "no"));
-        assert_eq!(answer.status, status);
+        let response = shop.response(MockResponse::response(status, sent, "no"));
+        assert_eq!(response.status, status);
         for (name, value) in expected {
             assert_eq!(
-                answer.fields.all(name).collect::<Vec<_>>(),
+                response.headers.all(name).collect::<Vec<_>>(),
                 [*value],
-                "{status} {sent:?}: {answer:?}"
+                "{status} {sent:?}: {response:?}"
             );
         }
     }
     // Headers that say something else stay behind.
-    let answer =
-        shop.answer(MockResponse::answer(404, &[("Allow", "GET"), ("WWW-Authenticate", "Basic")], "no"));
-    assert_eq!(answer.fields.first("allow"), None);
-    assert_eq!(answer.fields.first("www-authenticate"), None);
+    let response =
+        shop.response(MockResponse::response(404, &[("Allow", "GET"), ("WWW-Authenticate", "Basic")], "no"));
+    assert_eq!(response.headers.first("allow"), None);
+    assert_eq!(response.headers.first("www-authenticate"), None);
 }
 
 /// vellum-ai/vellum-assistant#3814: the gateway took the `Authorization` of services that authenticate themselves.
@@ -105,23 +105,23 @@ fn headers_that_a_status_asks_for_survive() {
 fn the_service_authenticates_where_the_gateway_does_not() {
     let shop = Shop::open("", "    operations: { login: { anonymous: true } }\n");
     let challenge = "Negotiate, Basic realm=\"inner\"";
-    shop.upstream_does(MockResponse::answer(401, &[("WWW-Authenticate", challenge)], "who are you?"));
-    let request = Request::get("/login").field("Authorization", "Basic YTpi");
-    let answer = shop.send(&request);
-    assert_eq!(answer.status, 401, "{answer:?}");
-    assert_eq!(answer.fields.all("www-authenticate").collect::<Vec<_>>(), [challenge]);
-    assert_eq!(shop.condition(&answer), "upstream.refused.401");
-    assert_eq!(shop.last().fields.first("authorization"), Some("Basic YTpi"));
-    shop.upstream_does(MockResponse::answer(402, &[], "pay"));
+    shop.upstream_does(MockResponse::response(401, &[("WWW-Authenticate", challenge)], "who are you?"));
+    let request = Request::get("/login").header("Authorization", "Basic YTpi");
+    let response = shop.send(&request);
+    assert_eq!(response.status, 401, "{response:?}");
+    assert_eq!(response.headers.all("www-authenticate").collect::<Vec<_>>(), [challenge]);
+    assert_eq!(shop.condition(&response), "upstream.refused.401");
+    assert_eq!(shop.last().headers.first("authorization"), Some("Basic YTpi"));
+    shop.upstream_does(MockResponse::response(402, &[], "pay"));
     assert_eq!(shop.send(&request).status, 402);
     // A client that sends its key everywhere does not give it to the service.
-    let answer = shop.send(&Request::get("/login").key(&shop.key));
-    assert_eq!((answer.status, shop.last().fields.first("authorization")), (402, None));
+    let response = shop.send(&Request::get("/login").key(&shop.key));
+    assert_eq!((response.status, shop.last().headers.first("authorization")), (402, None));
     // Where the gateway authenticates, both are about its own account.
     for status in [401, 402, 407] {
-        let fields = [("WWW-Authenticate", challenge)];
-        let answer = shop.answer(MockResponse::answer(status, &fields, "who are you?"));
-        assert_eq!((answer.status, answer.fields.first("www-authenticate")), (500, None), "{status}");
+        let headers = [("WWW-Authenticate", challenge)];
+        let response = shop.response(MockResponse::response(status, &headers, "who are you?"));
+        assert_eq!((response.status, response.headers.first("www-authenticate")), (500, None), "{status}");
     }
     assert!(!shop.log().contains("YTpi"), "the credentials of the service are in the log");
 }

@@ -8,7 +8,7 @@ use crate::shop::Shop;
 const CONTRACT: &str = r#"
 demur: 1
 name: shop
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 formats: { default: { code: $code, message: $message, item?: $params.item } }
 errors:
   bad_request: { status: 400, message: The request is invalid., on: [request] }
@@ -33,7 +33,7 @@ const RULES: &str = r#"    upstream_errors:
 #[test]
 fn rules_translate_the_format_of_the_upstream() {
     let shop = Shop::with_contract("", RULES, Some(CONTRACT));
-    for (status, content, expected) in [
+    for (status, body, expected) in [
         (
             404,
             json!({ "error": { "kind": "missing", "id": "t-7" } }),
@@ -75,19 +75,19 @@ fn rules_translate_the_format_of_the_upstream() {
         (418, json!({ "a": null }), (418, "upstream_refused", "The service rejected the request")),
         (501, json!(MARKER), (503, "upstream_unavailable", "The service is temporarily unavailable")),
     ] {
-        let answer = shop.answer(MockResponse::json(status, &content));
-        let body = answer.json();
+        let response = shop.response(MockResponse::json(status, &body));
+        let body = response.json();
         let (code, message) = (body["code"].as_str().unwrap(), body["message"].as_str().unwrap());
-        assert_eq!((answer.status, code, message), expected, "{status} {content}");
+        assert_eq!((response.status, code, message), expected, "{status} {body}");
     }
     // A body that is cut off, or no JSON, fits rules without conditions only.
     let cut =
-        MockResponse::answer(404, &[("Content-Type", "application/json")], r#"{"error":{"kind":"missing""#);
-    assert_eq!(shop.answer(cut).json()["code"], "resource_not_found");
-    assert_eq!(shop.answer(MockResponse::html(501)).status, 503);
+        MockResponse::response(404, &[("Content-Type", "application/json")], r#"{"error":{"kind":"missing""#);
+    assert_eq!(shop.response(cut).json()["code"], "resource_not_found");
+    assert_eq!(shop.response(MockResponse::html(501)).status, 503);
     // `Demur-Error` is more explicit than a rule.
-    let raised = MockResponse::answer(501, &[("Demur-Error", "sold_out")], "{}");
-    assert_eq!(shop.answer(raised).json()["code"], "sold_out");
+    let raised = MockResponse::response(501, &[("Demur-Error", "sold_out")], "{}");
+    assert_eq!(shop.response(raised).json()["code"], "sold_out");
     // The rules of an operation come first.
     shop.upstream_does(MockResponse::json(404, &json!({ "error": { "kind": "missing", "id": "t-7" } })));
     assert_eq!(shop.send(&Request::post("/items").key(&shop.key)).json()["code"], "sold_out");
@@ -97,10 +97,10 @@ fn rules_translate_the_format_of_the_upstream() {
 fn modes_decide_how_far_the_upstream_names_the_error() {
     let rules = "rules: [{ status: 400, when: { /translate: true }, raise: sold_out }]";
     let own = || MockResponse::json(409, &json!({ "code": "sold_out", "message": "Back in May." }));
-    let named = || MockResponse::answer(409, &[("Demur-Error", "sold_out")], "{}");
+    let named = || MockResponse::response(409, &[("Demur-Error", "sold_out")], "{}");
     let problem = || {
-        let fields = [("Content-Type", "application/problem+json")];
-        MockResponse::answer(409, &fields, r#"{"code":"sold_out","detail":"Back in May."}"#)
+        let headers = [("Content-Type", "application/problem+json")];
+        MockResponse::response(409, &headers, r#"{"code":"sold_out","detail":"Back in May."}"#)
     };
     let shop = Shop::with_contract(
         "",
@@ -108,7 +108,7 @@ fn modes_decide_how_far_the_upstream_names_the_error() {
         Some(CONTRACT),
     );
     for response in [own(), named(), problem()] {
-        assert_eq!(shop.answer(response).json()["code"], "sold_out");
+        assert_eq!(shop.response(response).json()["code"], "sold_out");
     }
     let shop = Shop::with_contract(
         "",
@@ -116,10 +116,10 @@ fn modes_decide_how_far_the_upstream_names_the_error() {
         Some(CONTRACT),
     );
     for response in [own(), named(), problem()] {
-        assert_eq!(shop.answer(response).json()["code"], "resource_conflict");
+        assert_eq!(shop.response(response).json()["code"], "resource_conflict");
     }
     assert_eq!(
-        shop.answer(MockResponse::json(400, &json!({ "translate": true }))).json()["code"],
+        shop.response(MockResponse::json(400, &json!({ "translate": true }))).json()["code"],
         "sold_out"
     );
 }
@@ -131,24 +131,24 @@ fn passthrough_passes_errors_on_as_they_are() {
     let shop = Shop::with_contract("", settings, Some(CONTRACT));
     let page = "<h1>Not here</h1>";
     for status in [400, 404, 429, 500, 503] {
-        shop.upstream_does(MockResponse::answer(
+        shop.upstream_does(MockResponse::response(
             status,
             &[("Content-Type", "text/html"), ("X-Own", "1")],
             page,
         ));
         let mut connection = std::net::TcpStream::connect(shop_address(&shop)).unwrap();
-        let answer = raw(&mut connection, &shop.key);
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let response = raw(&mut connection, &shop.key);
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
         for part in ["content-type: text/html", "x-own: 1", "x-request-id: req_", page] {
-            assert!(answer.contains(part), "{part}: {answer}");
+            assert!(response.contains(part), "{part}: {response}");
         }
     }
     assert_eq!(
-        shop.answer(MockResponse::json(400, &json!({ "translate": true }))).json()["code"],
+        shop.response(MockResponse::json(400, &json!({ "translate": true }))).json()["code"],
         "sold_out"
     );
     assert_eq!(shop.send(&Request::get("/items")).status, 401);
-    assert_eq!(shop.answer(MockResponse::closes()).status, 502);
+    assert_eq!(shop.response(MockResponse::closes()).status, 502);
 }
 
 fn shop_address(shop: &Shop) -> std::net::SocketAddr {

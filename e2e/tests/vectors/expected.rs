@@ -4,25 +4,25 @@ use demur_e2e::Response;
 use regex::Regex;
 use serde_json::{Value as Json, json};
 
-/// Every difference between the response and the case: in status, headers, media type or content.
-pub(crate) fn differences(case: &Json, answer: &Response) -> Vec<String> {
+/// Every difference between the response and the case: in status, headers, media type or body.
+pub(crate) fn differences(case: &Json, response: &Response) -> Vec<String> {
     let mut found = Vec::new();
-    if case["status"].as_u64() != Some(answer.status.into()) {
-        found.push(format!("status {} instead of {}", answer.status, case["status"]));
+    if case["status"].as_u64() != Some(response.status.into()) {
+        found.push(format!("status {} instead of {}", response.status, case["status"]));
     }
-    let mut of_field = |name: &str, expected: &Json| {
-        let values: Vec<&str> = answer.fields.all(name).collect();
+    let mut of_header = |name: &str, expected: &Json| {
+        let values: Vec<&str> = response.headers.all(name).collect();
         match values.as_slice() {
             [value] => compare(expected, &Json::from(*value), name, &mut found),
             values => found.push(format!("{} fields {name}", values.len())),
         }
     };
-    of_field("content-type", &Json::from("application/json"));
+    of_header("content-type", &Json::from("application/json"));
     for (name, expected) in case["headers"].as_object().into_iter().flatten() {
-        of_field(name, expected);
+        of_header(name, expected);
     }
-    match serde_json::from_slice::<Json>(&answer.content) {
-        Ok(content) => compare(&case["body"], &content, "", &mut found),
+    match serde_json::from_slice::<Json>(&response.body) {
+        Ok(body) => compare(&case["body"], &body, "", &mut found),
         Err(error) => found.push(format!("the content is no JSON: {error}")),
     }
     found
@@ -62,26 +62,26 @@ fn compare(expected: &Json, actual: &Json, at: &str, found: &mut Vec<String>) {
 
 #[test]
 fn compares_status_headers_media_type_and_body() {
-    let answer = |status: u16, media_type: &str, delay: &str, content: &str| {
+    let response = |status: u16, media_type: &str, delay: &str, body: &str| {
         let bytes = format!(
-            "HTTP/1.1 {status} S\r\nContent-Type: {media_type}\r\n{delay}Content-Length: {}\r\n\r\n{content}",
-            content.len()
+            "HTTP/1.1 {status} S\r\nContent-Type: {media_type}\r\n{delay}Content-Length: {}\r\n\r\n{body}",
+            body.len()
         );
         Response::read(bytes.as_bytes(), "GET").unwrap()
     };
     let case =
         json!({ "status": 429, "headers": { "Retry-After": { "$match": "^[1-9]$" } }, "body": { "a": 1 } });
-    for (answer, count) in [
-        (answer(429, "application/json", "Retry-After: 1\r\n", "{\"a\":1}"), 0),
-        (answer(428, "application/json", "Retry-After: 1\r\n", "{\"a\":1}"), 1),
-        (answer(429, "application/problem+json", "Retry-After: 1\r\n", "{\"a\":1}"), 1),
-        (answer(429, "application/json", "Retry-After: 0\r\n", "{\"a\":1}"), 1),
-        (answer(429, "application/json", "", "{\"a\":1}"), 1),
-        (answer(429, "application/json", "Retry-After: 1\r\n", "{\"a\":2}"), 1),
-        (answer(429, "application/json", "Retry-After: 1\r\n", "a"), 1),
+    for (response, count) in [
+        (response(429, "application/json", "Retry-After: 1\r\n", "{\"a\":1}"), 0),
+        (response(428, "application/json", "Retry-After: 1\r\n", "{\"a\":1}"), 1),
+        (response(429, "application/problem+json", "Retry-After: 1\r\n", "{\"a\":1}"), 1),
+        (response(429, "application/json", "Retry-After: 0\r\n", "{\"a\":1}"), 1),
+        (response(429, "application/json", "", "{\"a\":1}"), 1),
+        (response(429, "application/json", "Retry-After: 1\r\n", "{\"a\":2}"), 1),
+        (response(429, "application/json", "Retry-After: 1\r\n", "a"), 1),
     ] {
-        let found = differences(&case, &answer);
-        assert_eq!(found.len(), count, "{answer:?}: {found:?}");
+        let found = differences(&case, &response);
+        assert_eq!(found.len(), count, "{response:?}: {found:?}");
     }
 }
 

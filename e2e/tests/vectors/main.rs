@@ -11,6 +11,7 @@
 )]
 
 mod expected;
+mod explained;
 mod registry;
 mod successes;
 mod trackbot_pro;
@@ -62,7 +63,7 @@ fn produced(
         let Some(request) = requests.iter().find(|request| request.produces(case)) else { continue };
         // A case that cannot be produced must not hide the failures of others.
         let judged = catch_unwind(AssertUnwindSafe(|| judge(case, &world, request)));
-        let found = judged.unwrap_or_else(|panic| vec![told(&*panic)]);
+        let found = judged.unwrap_or_else(|panic| vec![reported(&*panic)]);
         right += usize::from(found.is_empty());
         let name = format!("{} {} {}", case.contract, case.case, case.alternative);
         wrong.extend(found.into_iter().map(|difference| format!("{name}: {difference}")));
@@ -70,7 +71,7 @@ fn produced(
     (right, wrong)
 }
 
-fn told(panic: &(dyn std::any::Any + Send)) -> String {
+fn reported(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
@@ -84,12 +85,13 @@ fn say(line: &str) {
 fn reaches_every_documented_error_over_http() {
     let documented = errors();
     let (right, wrong) = produced(&documented, &requests(), |case, world, request| {
-        let answers = (request.produce)(world);
-        assert!(!answers.is_empty(), "nothing was produced");
-        answers.iter().flat_map(|answer| differences(&case.expected, answer)).collect()
+        let responses = (request.produce)(world);
+        assert!(!responses.is_empty(), "nothing was produced");
+        responses.iter().flat_map(|response| differences(&case.expected, response)).collect()
     });
     say(&format!("every documented error reached over HTTP: {right}/{}", documented.len()));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    explained::compare_with_golden();
 }
 
 #[test]
@@ -97,9 +99,9 @@ fn forwards_every_documented_success_unchanged() {
     let documented = successes();
     let (right, wrong) = produced(&documented, SUCCESSES, |case, world, request| {
         untouched(world, &case.contract, &case.case);
-        let answers = (request.produce)(world);
-        let other = answers.iter().filter(|answer| !has_status(&case.case, answer));
-        other.map(|answer| format!("{answer:?}")).collect()
+        let responses = (request.produce)(world);
+        let other = responses.iter().filter(|response| !has_status(&case.case, response));
+        other.map(|response| format!("{response:?}")).collect()
     });
     say(&format!("every documented success passed untouched: {right}/{}", documented.len()));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -160,8 +162,8 @@ fn serves_both_contract_versions_at_once() {
                 "invalid_api_key" => sound_request(api, world.unknown_key(api)),
                 _ => Request::post(if api == "trakkr" { "/brands" } else { "/get-scores" }),
             };
-            let answer = world.send(api, &request);
-            assert_eq!(differences(&case.expected, &answer), Vec::<String>::new(), "{api} {}", case.case);
+            let response = world.send(api, &request);
+            assert_eq!(differences(&case.expected, &response), Vec::<String>::new(), "{api} {}", case.case);
         }
     }
     for api in ["trakkr", "trakkr-get-scores"] {
@@ -187,9 +189,9 @@ fn get_scores_never_responds_with_429() {
             scope.spawn(move || {
                 let mut connection = client.connect();
                 for _ in 0..60 {
-                    let answer = connection.send(request);
-                    assert_eq!(answer.status, *status, "{answer:?}");
-                    assert_eq!(answer.fields.first("retry-after"), None, "{answer:?}");
+                    let response = connection.send(request);
+                    assert_eq!(response.status, *status, "{response:?}");
+                    assert_eq!(response.headers.first("retry-after"), None, "{response:?}");
                 }
             });
         }
@@ -218,10 +220,10 @@ fn get_scores_checks_its_dates() {
     ] {
         let body = json!({ "brand": OWNED_BRAND, "start_date": start, "end_date": end });
         let request = Request::post("/get-scores").key(world.key(API, "active")).json(&body);
-        let answer = world.client(API).send(&request);
-        assert_eq!(answer.status, status, "{body}: {answer:?}");
+        let response = world.client(API).send(&request);
+        assert_eq!(response.status, status, "{body}: {response:?}");
         if status != 200 {
-            assert_eq!(answer.json()["error"], title, "{body}");
+            assert_eq!(response.json()["error"], title, "{body}");
         }
     }
 }

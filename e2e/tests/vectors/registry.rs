@@ -19,7 +19,7 @@ pub(crate) struct Produced {
     pub(crate) case: &'static str,
     /// Which of the alternatives that the case lists, from 1 on.
     pub(crate) alternative: usize,
-    /// Brings the condition about, for real, and answers what came of it: every response must be as documented.
+    /// Causes the condition and returns the responses: each must be as documented.
     pub(crate) produce: fn(&World) -> Vec<Response>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Documented {
     pub(crate) expected: Json,
 }
 
-/// What stands in the files under this member (`cases`, `successes`), with a name from `id`.
+/// The values of this member in the files (`cases`, `successes`), with a name from `id`.
 pub(crate) fn documented(member: &str, id: impl Fn(&Json) -> String) -> Vec<Documented> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -74,8 +74,8 @@ pub(crate) fn unmatched(documented: &[Documented], produced: &[Produced]) -> Vec
     for one in produced {
         counts.entry((one.contract, one.case, one.alternative)).or_default().1 += 1;
     }
-    let told = |((contract, case, alternative), (documented, produced))| {
+    let reported = |((contract, case, alternative), (documented, produced))| {
         format!("{contract} {case} {alternative}: {documented} times documented, {produced} times produced")
     };
-    counts.into_iter().filter(|(_, counts)| *counts != (1, 1)).map(told).collect()
+    counts.into_iter().filter(|(_, counts)| *counts != (1, 1)).map(reported).collect()
 }

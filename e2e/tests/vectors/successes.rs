@@ -40,21 +40,21 @@ pub(crate) const SUCCESSES: &[Produced] = &[
     }),
     success("trackunit", "204", |w| {
         let post = Request::post("/groups/group-2/assets").key(w.key("trackunit", "active"));
-        let answer = w.send("trackunit", &post.json(&json!({ "assets": ["asset-TU-100002"] })));
-        assert!(answer.content.is_empty(), "{answer:?}");
-        vec![answer]
+        let response = w.send("trackunit", &post.json(&json!({ "assets": ["asset-TU-100002"] })));
+        assert!(response.body.is_empty(), "{response:?}");
+        vec![response]
     }),
     success("trackunit", "3xx", |w| {
         let manual = Request::get("/assets/asset-TU-100001/manual").key(w.key("trackunit", "active"));
-        let answer = w.send("trackunit", &manual);
-        assert_eq!(answer.field("location"), "https://manuals.example/excavator.pdf");
-        vec![answer]
+        let response = w.send("trackunit", &manual);
+        assert_eq!(response.header("location"), "https://manuals.example/excavator.pdf");
+        vec![response]
     }),
 ];
 
 /// Whether the status is the one documented.
-pub(crate) fn has_status(case: &str, answer: &Response) -> bool {
-    case == answer.status.to_string() || (case == "3xx" && (300..400).contains(&answer.status))
+pub(crate) fn has_status(case: &str, response: &Response) -> bool {
+    case == response.status.to_string() || (case == "3xx" && (300..400).contains(&response.status))
 }
 
 /// An upstream response with this status is forwarded unchanged: every byte and every header, once.
@@ -65,14 +65,14 @@ pub(crate) fn untouched(w: &World, api: &str, case: &str) {
     };
     for status in statuses {
         // Not as a JSON serializer would write it.
-        let content = if *status == 204 { "" } else { "{ \"a\" :1,\r\n  \"a\": 1.50, \"\\u00e9\":null }\n" };
+        let body = if *status == 204 { "" } else { "{ \"a\" :1,\r\n  \"a\": 1.50, \"\\u00e9\":null }\n" };
         let location = format!("/elsewhere/{status}");
-        let fields = [("Content-Type", "application/json"), ("Location", &location), ("X-Own", "a, b ;c")];
+        let headers = [("Content-Type", "application/json"), ("Location", &location), ("X-Own", "a, b ;c")];
         let before = w.scripted.received().len();
-        let answer = w.scripted.answer(api, MockResponse::answer(*status, &fields, content));
-        assert_eq!((answer.status, answer.text().as_str()), (*status, content));
-        for (name, value) in fields {
-            assert_eq!(answer.field(name), value);
+        let response = w.scripted.response(api, MockResponse::response(*status, &headers, body));
+        assert_eq!((response.status, response.text().as_str()), (*status, body));
+        for (name, value) in headers {
+            assert_eq!(response.header(name), value);
         }
         assert_eq!(w.scripted.received().len(), before + 1, "a redirect is not followed");
     }

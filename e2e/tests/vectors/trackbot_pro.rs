@@ -17,8 +17,8 @@ fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
 }
 
 fn create(w: &World, courier: &str, code: &str) -> Request {
-    let content = json!({ "tracking_code": code, "courier": courier });
-    Request::post("/shipments").key(w.key(API, "active")).json(&content)
+    let body = json!({ "tracking_code": code, "courier": courier });
+    Request::post("/shipments").key(w.key(API, "active")).json(&body)
 }
 
 pub(crate) const CASES: &[Produced] = &[
@@ -35,7 +35,7 @@ pub(crate) const CASES: &[Produced] = &[
     }),
     case("bad_request", 1, |w| {
         let post = Request::post("/shipments").key(w.key(API, "active"));
-        one(w, "body.invalid_json", &post.content("application/json", "<shipment/>"))
+        one(w, "body.invalid_json", &post.body("application/json", "<shipment/>"))
     }),
     case("unauthorized", 1, |w| one(w, "credential.missing", &Request::get("/shipments"))),
     case("unauthorized", 2, |w| {
@@ -57,9 +57,9 @@ pub(crate) const CASES: &[Produced] = &[
     case("too_many_requests", 1, |w| vec![w.hurried(API)]),
     case("internal_server_error", 1, |w| {
         let record = Request::get("/shipments/corrupt-record").key(w.key(API, "active"));
-        let mut answers = one(w, "upstream.failed", &record);
-        answers.extend(w.failing("upstream.failed", API, failures()));
-        answers.push(w.unreachable(API));
-        answers
+        let mut responses = one(w, "upstream.failed", &record);
+        responses.extend(w.failing("upstream.failed", API, failures()));
+        responses.push(w.unreachable(API));
+        responses
     }),
 ];

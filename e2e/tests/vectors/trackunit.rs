@@ -16,8 +16,8 @@ fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
     vec![w.assert_rejected(condition, API, request)]
 }
 
-fn post(w: &World, target: &str, content: &Json) -> Request {
-    Request::post(target).key(w.key(API, "active")).json(content)
+fn post(w: &World, target: &str, body: &Json) -> Request {
+    Request::post(target).key(w.key(API, "active")).json(body)
 }
 
 /// A key with these grants, on a new account.
@@ -33,7 +33,7 @@ pub(crate) const CASES: &[Produced] = &[
     case("exactly_one_telematics_device_is_required", 1, |w| {
         [json!({ "name": "Loader" }), json!({ "name": "Loader", "telematics_devices": [] })]
             .iter()
-            .flat_map(|content| one(w, "-", &post(w, "/assets", content)))
+            .flat_map(|body| one(w, "-", &post(w, "/assets", body)))
             .collect()
     }),
     case("exactly_one_telematics_device_is_required", 2, |w| {
@@ -49,10 +49,10 @@ pub(crate) const CASES: &[Produced] = &[
         one(w, "-", &request)
     }),
     case("unauthorized", 1, |w| {
-        let mut answers = one(w, "credential.missing", &Request::get("/devices"));
-        answers.push(w.assert_rejected("credential.unknown", API, &sound_request(API, w.unknown_key(API))));
-        answers.push(w.revoked(API));
-        answers
+        let mut responses = one(w, "credential.missing", &Request::get("/devices"));
+        responses.push(w.assert_rejected("credential.unknown", API, &sound_request(API, w.unknown_key(API))));
+        responses.push(w.revoked(API));
+        responses
     }),
     case("forbidden", 1, |w| {
         let key = key(w, &[], &["group-2"]);
@@ -69,12 +69,12 @@ pub(crate) const CASES: &[Produced] = &[
     case("not_found", 1, |w| one(w, "-", &Request::get("/groups/none").key(w.key(API, "active")))),
     case("internal_server_error", 1, |w| {
         let record = Request::get("/groups/corrupt-record").key(w.key(API, "active"));
-        let mut answers = one(w, "upstream.failed", &record);
-        answers.extend(w.failing("upstream.failed", API, failures()));
-        answers
+        let mut responses = one(w, "upstream.failed", &record);
+        responses.extend(w.failing("upstream.failed", API, failures()));
+        responses
     }),
     case("bad_request", 1, |w| {
         let put = Request::put("/groups/group-1").key(w.key(API, "active"));
-        one(w, "body.invalid_json", &put.content("application/json", "name: Cranes"))
+        one(w, "body.invalid_json", &put.body("application/json", "name: Cranes"))
     }),
 ];

@@ -16,18 +16,18 @@ fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
     vec![w.assert_rejected(condition, API, request)]
 }
 
-fn search(key: &str, content: &Json) -> Request {
-    Request::post("/api/external/v1/search").key(key).json(content)
+fn search(key: &str, body: &Json) -> Request {
+    Request::post("/api/external/v1/search").key(key).json(body)
 }
 
 pub(crate) const CASES: &[Produced] = &[
     case("invalid_parameters", 1, |w| {
-        let content = json!({ "query": "epic", "hit_point_seconds": 60 });
-        one(w, "param.requires", &search(w.key(API, "active"), &content))
+        let body = json!({ "query": "epic", "hit_point_seconds": 60 });
+        one(w, "param.requires", &search(w.key(API, "active"), &body))
     }),
     case("malformed_json", 1, |w| {
         let post = Request::post("/api/external/v1/search").key(w.key(API, "active"));
-        one(w, "body.invalid_json", &post.content("application/json", "{query: epic}"))
+        one(w, "body.invalid_json", &post.body("application/json", "{query: epic}"))
     }),
     case("unauthorized", 1, |w| one(w, "credential.missing", &Request::get("/api/external/v1/me"))),
     case("unauthorized", 2, |w| {
@@ -60,10 +60,10 @@ pub(crate) const CASES: &[Produced] = &[
     case("too_many_requests", 1, |w| vec![w.hurried(API)]),
     case("internal_server_error", 1, |w| {
         let record = Request::get("/api/external/v1/tracks/corrupt-record").key(w.key(API, "active"));
-        let mut answers = one(w, "upstream.failed", &record);
-        answers.extend(w.failing("upstream.failed", API, failures()));
-        answers.push(w.unreachable(API));
-        answers
+        let mut responses = one(w, "upstream.failed", &record);
+        responses.extend(w.failing("upstream.failed", API, failures()));
+        responses.push(w.unreachable(API));
+        responses
     }),
     case("forbidden_admin", 1, |w| {
         let account = w.account("pro");

@@ -40,7 +40,7 @@ pub(crate) const CASES: &[Produced] = &[
     }),
     case("invalid_json", 1, |w| {
         let post = Request::post("/brands").key(w.key(API, "active"));
-        one(w, "body.invalid_json", &post.content("application/json", "{\"name\":"))
+        one(w, "body.invalid_json", &post.body("application/json", "{\"name\":"))
     }),
     case("not_found", 1, |w| one(w, "-", &Request::get("/brands/none").key(w.key(API, "active")))),
     case("not_found", 2, |w| {
@@ -66,9 +66,9 @@ pub(crate) const CASES: &[Produced] = &[
     }),
     case("internal_error", 1, |w| {
         let record = Request::get("/reports/corrupt-record").key(w.key(API, "active"));
-        let mut answers = one(w, "upstream.failed", &record);
-        answers.extend(w.failing("upstream.failed", API, failures()));
-        answers
+        let mut responses = one(w, "upstream.failed", &record);
+        responses.extend(w.failing("upstream.failed", API, failures()));
+        responses
     }),
     case("service_unavailable", 1, |w| vec![w.unreachable(API)]),
     case("timeout", 1, |w| {

@@ -18,16 +18,16 @@ const fn case(case: &'static str, alternative: usize, produce: fn(&World) -> Vec
 }
 
 /// With a key that owns the brand.
-fn asked(w: &World, content: &Json) -> Request {
-    Request::post("/get-scores").key(w.key(API, "active")).json(content)
+fn asked(w: &World, body: &Json) -> Request {
+    Request::post("/get-scores").key(w.key(API, "active")).json(body)
 }
 
 fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
     vec![w.assert_rejected(condition, API, request)]
 }
 
-fn invalid(w: &World, condition: &str, content: &Json) -> Vec<Response> {
-    one(w, condition, &asked(w, content))
+fn invalid(w: &World, condition: &str, body: &Json) -> Vec<Response> {
+    one(w, condition, &asked(w, body))
 }
 
 pub(crate) const CASES: &[Produced] = &[
@@ -70,7 +70,7 @@ pub(crate) const CASES: &[Produced] = &[
     case("internal_server_error", 1, any_other_failure),
     case("bad_request", 1, |w| {
         let post = Request::post("/get-scores").key(w.key(API, "active"));
-        one(w, "body.invalid_json", &post.content("application/json", "brand=x"))
+        one(w, "body.invalid_json", &post.body("application/json", "brand=x"))
     }),
     case("forbidden", 1, |w| {
         let account = w.account("unmetered");
@@ -81,31 +81,31 @@ pub(crate) const CASES: &[Produced] = &[
         one(w, "permission.operation", &sound_request(API, &key))
     }),
     case("wrong_scheme", 1, |w| {
-        let post = Request::post("/get-scores").field("Authorization", "Basic x");
+        let post = Request::post("/get-scores").header("Authorization", "Basic x");
         one(w, "credential.scheme", &post.json(&json!({ "brand": OWNED_BRAND })))
     }),
 ];
 
-/// The upstream in every bad state. That the detail is the id of the very answer, the client has checked;
-/// that nothing else stands in it, the case says.
+/// The upstream in every bad state. The client has checked that the detail is the ID of the response;
+/// the case checks that it has nothing else.
 fn any_other_failure(w: &World) -> Vec<Response> {
-    let mut answers = invalid(w, "upstream.failed", &json!({ "brand": "corrupt-record" }));
-    answers.extend(w.failing("upstream.failed", API, failures()));
+    let mut responses = invalid(w, "upstream.failed", &json!({ "brand": "corrupt-record" }));
+    responses.extend(w.failing("upstream.failed", API, failures()));
     let not_http = vec![
         MockResponse::closes(),
         MockResponse::bytes(*b"\x16\x03\x01\x02\x00 this is no HTTP").and_closes(),
         MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n")
             .and_closes(),
     ];
-    answers.extend(w.failing("upstream.invalid_response", API, not_http));
-    answers.extend(w.failing("upstream.timeout", API, vec![MockResponse::silence()]));
-    answers.extend(w.failing(
+    responses.extend(w.failing("upstream.invalid_response", API, not_http));
+    responses.extend(w.failing("upstream.timeout", API, vec![MockResponse::silence()]));
+    responses.extend(w.failing(
         "upstream.unavailable",
         API,
         vec![MockResponse::html(503).after(Duration::ZERO)],
     ));
-    answers.push(w.unreachable(API));
-    answers
+    responses.push(w.unreachable(API));
+    responses
 }
 
 /// A key that is not cached, when the files of the running gateway are corrupt.
@@ -115,8 +115,8 @@ fn unreadable_store() -> Response {
     for name in ["demur.db", "demur.db-wal", "demur.db-shm"] {
         overwrite(&gateway.folder().path().join(name));
     }
-    let answer = scripted.client(API).send(&sound_request(API, scripted.key(API)));
-    assert_condition("store.unavailable.keys", gateway, answer)
+    let response = scripted.client(API).send(&sound_request(API, scripted.key(API)));
+    assert_condition("store.unavailable.keys", gateway, response)
 }
 
 /// Overwrites in place, without changing the length, as a failing disk does.

@@ -10,6 +10,8 @@ use demur_e2e::{
 };
 use jiff::Timestamp;
 
+use crate::explained;
+
 /// Everything that a case may need. All of it is real: services, upstreams, databases, keys.
 pub(crate) struct World {
     /// The demo.
@@ -98,21 +100,21 @@ impl World {
         let mut connection = self.client(api).connect();
         // Three are allowed at once; on a slow machine another few may be.
         for _ in 0..100 {
-            let answer = connection.send(&request);
-            if answer.status != 200 {
-                return assert_condition("rate.exceeded", &self.demo, answer);
+            let response = connection.send(&request);
+            if response.status != 200 {
+                return assert_condition("rate.exceeded", &self.demo, response);
             }
         }
         panic!("a hundred requests at once, and all of them were let in");
     }
 
-    /// The answers when the upstream does this, each for this reason.
+    /// The responses when the upstream does this, each for this reason.
     pub(crate) fn failing(&self, condition: &str, api: &str, reactions: Vec<MockResponse>) -> Vec<Response> {
-        let answer = |reaction| {
-            let answer = self.scripted.answer(api, reaction);
-            assert_condition(condition, self.scripted.gateway(), answer)
+        let response = |reaction| {
+            let response = self.scripted.response(api, reaction);
+            assert_condition(condition, self.scripted.gateway(), response)
         };
-        reactions.into_iter().map(answer).collect()
+        reactions.into_iter().map(response).collect()
     }
 
     /// The response when nothing listens at the upstream's address.
@@ -121,15 +123,15 @@ impl World {
         let folder = TestDir::of_examples();
         folder.point(api, refusing);
         let gateway = Gateway::serve_with_keys(folder);
-        let answer = gateway.client(api).send(&sound_request(api, gateway.sample_key(api, "active")));
-        assert_condition("upstream.unreachable", &gateway, answer)
+        let response = gateway.client(api).send(&sound_request(api, gateway.sample_key(api, "active")));
+        assert_condition("upstream.unreachable", &gateway, response)
     }
 }
 
 /// The response, when the gateway's log says that this condition led to it (`-` for an error that the API
 /// raised): a case that comes about for another reason than the one it names is not produced.
-pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, answer: Response) -> Response {
-    let logged = gateway.logged(answer.field("x-request-id"));
+pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, response: Response) -> Response {
+    let logged = gateway.logged(response.header("x-request-id"));
     // An error of the API's own is logged under its own name.
     let expected = if condition == "-" { logged["error"].as_str().unwrap() } else { condition };
     // 502, 503 and 504 of an upstream keep their meaning.
@@ -142,8 +144,9 @@ pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, answer: Respo
         found => found,
     };
     assert_eq!(found, Some(expected), "{logged}");
-    assert_eq!(logged["status"].as_u64(), Some(answer.status.into()), "{logged}");
-    answer
+    assert_eq!(logged["status"].as_u64(), Some(response.status.into()), "{logged}");
+    explained::check(gateway, &response, &logged);
+    response
 }
 
 /// Failures of an upstream.

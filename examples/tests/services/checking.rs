@@ -14,11 +14,11 @@ use tower::ServiceExt;
 
 use Expected::{Fails, Raises, Redirects, Success};
 
-/// What a request is to be answered with.
+/// The expected response.
 pub(crate) enum Expected {
-    /// A success as the document has it, and members (by JSON Pointer) that the content must have.
+    /// A documented success, and members (by JSON Pointer) that the body must have.
     Success(u16, Vec<(&'static str, Value)>),
-    /// A declared error, by name, with no content of the service's own.
+    /// A declared error, by name, with an empty body.
     Raises(&'static str),
     /// A redirection there.
     Redirects(&'static str),
@@ -26,7 +26,7 @@ pub(crate) enum Expected {
     Fails,
 }
 
-/// A request, and its answer.
+/// A request and its expected response.
 pub(crate) struct Row {
     operation: &'static str,
     request: &'static str,
@@ -55,24 +55,24 @@ pub(crate) async fn check(name: &str, rows: Vec<Row>) {
 
     for Row { operation, request, body, expected } in rows {
         let documented = documented(&document, operation, request);
-        let (status, fields, content) = send(router.clone(), request, body).await;
-        let text = String::from_utf8_lossy(&content);
-        let raised = fields.get("demur-error").map(|error| error.to_str().unwrap());
+        let (status, headers, body) = send(router.clone(), request, body).await;
+        let text = String::from_utf8_lossy(&body);
+        let raised = headers.get("demur-error").map(|error| error.to_str().unwrap());
         let said = format!("{request}: {status} {raised:?} {text}");
         match expected {
             Success(wanted, members) => {
                 assert_eq!(status, wanted, "{said}");
-                let answer = &documented["responses"][wanted.to_string()];
-                assert!(answer.is_object(), "{said}: not in the document");
-                let schema = &answer["content"]["application/json"]["schema"];
+                let response = &documented["responses"][wanted.to_string()];
+                assert!(response.is_object(), "{said}: not in the document");
+                let schema = &response["content"]["application/json"]["schema"];
                 if schema.is_null() {
-                    assert!(content.is_empty(), "{said}");
+                    assert!(body.is_empty(), "{said}");
                 } else {
-                    let content = serde_json::from_slice(&content).expect(&said);
-                    assert_required(&document, schema, &content, &said);
+                    let body = serde_json::from_slice(&body).expect(&said);
+                    assert_required(&document, schema, &body, &said);
                     for (pointer, wanted) in members {
                         assert_eq!(
-                            *content.pointer(pointer).unwrap_or(&Value::Null),
+                            *body.pointer(pointer).unwrap_or(&Value::Null),
                             wanted,
                             "{said}: {pointer}"
                         );
@@ -83,10 +83,10 @@ pub(crate) async fn check(name: &str, rows: Vec<Row>) {
             Raises(error) => {
                 assert_eq!(raised, Some(error), "{said}");
                 assert!(contract["errors"][error].is_object(), "{said}: not in the contract");
-                assert!((400..600).contains(&status) && content.is_empty(), "{said}");
+                assert!((400..600).contains(&status) && body.is_empty(), "{said}");
             }
             Redirects(location) => {
-                assert_eq!((status, fields[header::LOCATION].to_str().unwrap()), (302, location), "{said}");
+                assert_eq!((status, headers[header::LOCATION].to_str().unwrap()), (302, location), "{said}");
                 assert!(documented["responses"]["302"].is_object(), "{said}");
                 succeeded.insert(operation);
             }
@@ -118,17 +118,17 @@ fn contract(name: &str) -> Value {
     parse(&Source::read(&path).unwrap()).unwrap().to_json()
 }
 
-/// Sends `METHOD TARGET` with a JSON content, and reads the whole answer.
+/// Sends `METHOD TARGET` with a JSON body, and reads the whole response.
 pub(crate) async fn send(router: Router, request: &str, body: Option<Value>) -> (u16, HeaderMap, Vec<u8>) {
     let (method, target) = request.split_once(' ').unwrap();
     let mut builder = Request::builder().method(method).uri(target);
     if body.is_some() {
         builder = builder.header(header::CONTENT_TYPE, "application/json");
     }
-    let content = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-    let response = router.oneshot(builder.body(content).unwrap()).await.unwrap();
-    let (head, content) = response.into_parts();
-    (head.status.as_u16(), head.headers, content.collect().await.unwrap().to_bytes().to_vec())
+    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let response = router.oneshot(builder.body(body).unwrap()).await.unwrap();
+    let (head, body) = response.into_parts();
+    (head.status.as_u16(), head.headers, body.collect().await.unwrap().to_bytes().to_vec())
 }
 
 /// The operation of that id; its method and path must be those of the request.
@@ -150,23 +150,23 @@ fn documented<'d>(document: &'d Value, operation: &str, request: &str) -> &'d Va
 }
 
 /// The members that the schema requires are there, those of objects within included.
-fn assert_required(document: &Value, schema: &Value, content: &Value, said: &str) {
+fn assert_required(document: &Value, schema: &Value, body: &Value, said: &str) {
     let schema = match schema["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
         None => schema,
     };
     for part in schema["allOf"].as_array().into_iter().flatten() {
-        assert_required(document, part, content, said);
+        assert_required(document, part, body, said);
     }
     for name in schema["required"].as_array().into_iter().flatten() {
-        assert!(content.get(name.as_str().unwrap()).is_some(), "{said}: no {name}");
+        assert!(body.get(name.as_str().unwrap()).is_some(), "{said}: no {name}");
     }
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-        if let Some(member) = content.get(name) {
+        if let Some(member) = body.get(name) {
             assert_required(document, schema, member, said);
         }
     }
-    for item in content.as_array().into_iter().flatten() {
+    for item in body.as_array().into_iter().flatten() {
         assert_required(document, &schema["items"], item, said);
     }
 }

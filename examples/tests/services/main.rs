@@ -1,4 +1,4 @@
-//! Each service answers its documented successes, raises the errors that only it can know, and really
+//! Each service sends its documented successes, raises the errors that only it can know, and really
 //! fails. Without the gateway: what the gateway adds is tested where the gateway is.
 
 #![allow(
@@ -179,7 +179,7 @@ async fn trackyard() {
             ),
             row("similarTracks", "POST /api/external/v1/tracks/none/similar", None, Raises("track_not_found")),
             row("showUsage", "GET /api/external/v1/admin/usage", None, Success(200, vec![("/searches", json!(3))])),
-            // Nothing stands in front of the service here, so there is nothing to tell.
+            // There is no gateway in front of the service here, so there are no headers about the caller.
             row("showMe", "GET /api/external/v1/me", None, Success(200, vec![("/credits_left", Value::Null)])),
         ],
     )
@@ -196,9 +196,9 @@ async fn me_shows_what_the_gateway_passes() {
         .body(Body::empty())
         .unwrap();
     let response = (example("trackyard").router)().oneshot(request).await.unwrap();
-    let content = response.into_body().collect().await.unwrap().to_bytes();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(
-        serde_json::from_slice::<Value>(&content).unwrap(),
+        serde_json::from_slice::<Value>(&body).unwrap(),
         json!({
             "account": "acme",
             "tier": "free",

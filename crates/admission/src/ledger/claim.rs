@@ -7,8 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-
-use super::Fingerprint;
+use sha2::{Digest as _, Sha256};
 
 /// The maximum size of a stored response, including its head, in bytes.
 pub const MAX_RESPONSE: usize = 80 * 1024;
@@ -28,6 +27,22 @@ pub struct Claim {
     pub ttl: Duration,
     /// How repeats of the request are handled.
     pub repeats: RepeatPolicy,
+}
+
+/// A digest that identifies a request by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// Computes the digest of these parts, in this order. The boundaries between parts matter.
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
 }
 
 /// How repeats are handled after the operation has completed.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_config::migrate::{FileError, FixError, fix_file};
+use demur_config::migrate::{FileError, FixError, fix_contract_file, fix_file};
 use demur_contract::{Contract, EntrySource, FieldFidelity};
 use demur_gateway::{Config, StoreUrl};
 use demur_source::{Diagnostics, Source, Span};
@@ -23,8 +23,9 @@ use crate::reload::{ProcessReply, ProcessRequest};
 pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let mut source = read(&args.file)?;
     let mut diff = None;
-    if args.fix && !is_contract(&source) {
-        let fixed = match fix_file(&args.file) {
+    if args.fix {
+        let fixed = if is_contract(&source) { fix_contract_file(&args.file) } else { fix_file(&args.file) };
+        let fixed = match fixed {
             Ok(fixed) => fixed,
             Err(FileError::Fix(FixError::Invalid(found))) => {
                 output.findings(&found, None);

@@ -9,9 +9,9 @@ use demur_sqlite::MAX_COMMAND;
 use serde::Serialize;
 use serde_json::json;
 
+use super::key_prefix::prefixes;
 use super::{send, unexpected};
 use crate::args::{HashKind, ImportKeysArgs};
-use crate::commands::keys::prefixes;
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, counted};
 use crate::progress::Progress;

@@ -61,6 +61,7 @@ const FIRST_CONFIGURATION: &str = "\
 demur: 2
 listen: 127.0.0.1:8080
 store: sqlite:demur.db
+journal: journal.db # what `demur explain` reads
 plans:
   free:
     rates: [{ name: per-second, requests: 10, per: 1s }]

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use comfy_table::{Table, presets};
 use demur_admission::{Command, Grants, KeyId, KeyState, KeySummary, LockoutReason, Page, Reply, Scope};
 use demur_config::duration;
-use demur_gateway::{Config, Prefixes, StoreUrl};
+use demur_gateway::{Config, StoreUrl};
 use demur_sqlite::Survey;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::import::import;
+use super::key_prefix::{prefix, prefixes};
 use super::{execute, id, plain, unexpected};
 use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand};
 use crate::exit::{CommandFailure, Exit};
@@ -198,40 +199,6 @@ fn check_operations(config: &Config, args: &CreateKeyArgs) -> Result<(), Command
     let Some(unknown) = unknown else { return Ok(()) };
     let help = document.similar_operation(unknown).map(|known| format!("did you mean `{known}`?"));
     Err(CommandFailure::usage(format!("unknown operation `{unknown}` of API `{}`", args.api), help))
-}
-
-/// The key prefixes of an API.
-pub(crate) fn prefixes<'c>(config: &'c Config, api: &str) -> Result<&'c Prefixes, CommandFailure> {
-    let names = || config.apis.iter().map(|api| api.settings.name.as_str());
-    match config.apis.iter().find(|known| known.settings.name == api) {
-        Some(known) => Ok(&known.settings.authentication.prefixes),
-        None => {
-            let help = match demur_source::did_you_mean(api, names()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("configured APIs: {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            Err(CommandFailure::usage(format!("unknown API `{api}`"), help))
-        }
-    }
-}
-
-/// The prefix of a new key. An API with environments has one prefix for each.
-fn prefix(prefixes: &Prefixes, environment: Option<&str>) -> Result<String, CommandFailure> {
-    if let Some(prefix) = prefixes.of(environment) {
-        return Ok(prefix.to_owned());
-    }
-    let known: Vec<&str> = prefixes.environments().collect();
-    let message = match environment {
-        Some(environment) => format!("unknown environment `{environment}`"),
-        None => "`--environment` is required: the API has environments".to_owned(),
-    };
-    let near = environment.and_then(|name| demur_source::did_you_mean(name, known.iter().copied()));
-    let help = match near {
-        Some(known) => format!("did you mean `{known}`?"),
-        None if known.is_empty() => "the API has no environments: omit `--environment`".to_owned(),
-        None => format!("use `--environment NAME` with one of: {}", known.join(", ")),
-    };
-    Err(CommandFailure::usage(message, help))
 }
 
 /// An empty list grants everything.

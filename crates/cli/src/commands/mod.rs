@@ -4,15 +4,18 @@ pub(crate) mod accounts;
 pub(crate) mod check;
 mod detect;
 pub(crate) mod docs;
+pub(crate) mod explain;
 pub(crate) mod generate;
 mod import;
 pub(crate) mod init;
+mod key_prefix;
 pub(crate) mod keys;
 pub(crate) mod matrix;
 pub(crate) mod openapi;
 pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod tail;
 mod upstream_errors;
 mod versions;
 

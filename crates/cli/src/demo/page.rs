@@ -35,7 +35,8 @@ pub(crate) fn render(
     let program = program.map_or_else(|_| "demur".to_owned(), |path| path.display().to_string());
     let _ = write!(
         page,
-        "\nFiles and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\nPress Ctrl-C to stop."
+        "\nFiles and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\n\
+         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\nPress Ctrl-C to stop."
     );
     page
 }

@@ -3,7 +3,7 @@
 use demur_admission::CacheConfig;
 use demur_source::{Fields, Node};
 
-use super::read_count;
+use super::count::read_count;
 use crate::reader::ConfigReader;
 
 /// The table is allocated at the start: two cache lines for seven keys.
@@ -25,7 +25,7 @@ pub(super) fn read_cache(node: &Node, reader: &mut ConfigReader<'_>) -> CacheCon
             reader.error(span, "number", message, help);
         }
     }
-    for (name, into) in [("ttl", &mut present.kept_for), ("unknown_ttl", &mut absent.kept_for)] {
+    for (name, into) in [("ttl", &mut present.ttl), ("unknown_ttl", &mut absent.ttl)] {
         if let Some(time) = reader.duration(&mut fields, name) {
             *into = time;
         }

@@ -3,7 +3,7 @@
 use demur_gateway::ListenerLimits;
 use demur_source::{Fields, Node, Span};
 
-use super::read_count;
+use super::count::read_count;
 use crate::reader::ConfigReader;
 
 /// The smallest request head that is of any use, in bytes.

@@ -3,7 +3,9 @@
 mod access_log;
 mod cache;
 mod checks;
+mod count;
 mod docs;
+mod journal;
 mod limits;
 mod listen;
 mod reload;
@@ -24,6 +26,7 @@ use crate::api::read_api;
 use crate::file::{api_nodes, load, read_default_contract, read_plans};
 use crate::inputs::Inputs;
 use crate::reader::ConfigReader;
+use count::read_count;
 
 /// Reads a file that is in memory; relative paths in it are relative to `folder`. Warnings come with the configuration.
 pub fn load_gateway(source: &Arc<Source>, folder: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
@@ -60,6 +63,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let workers = read_workers(&mut fields, reader);
     let access_log =
         fields.node("access_log").map(|node| access_log::read_access_log(node, reader)).unwrap_or_default();
+    let journal = fields.node("journal").and_then(|node| journal::read_journal(node, store.as_ref(), reader));
     let proxies = fields.node("trusted_proxies");
     let proxies = proxies.map(|node| trusted_proxies::read_trusted_proxies(node, reader)).unwrap_or_default();
     let limits = fields.node("limits").map(|node| limits::read_limits(node, reader)).unwrap_or_default();
@@ -91,6 +95,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         cache,
         trusted_proxies: proxies.into(),
         access_log,
+        journal,
         plans,
         apis,
         docs,
@@ -139,19 +144,4 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiConfig>
     let settings = read_api(&mut fields, reader);
     fields.finish(reader.found);
     Some(ApiConfig { settings: settings?, upstream: upstream? })
-}
-
-/// A whole number of at least 1.
-fn read_count(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    reader: &mut ConfigReader<'_>,
-) -> Option<NonZeroUsize> {
-    let (_, node) = fields.entry(name)?;
-    let count = fields.int(name, reader.found)?;
-    let read = usize::try_from(count).ok().and_then(NonZeroUsize::new);
-    if read.is_none() {
-        reader.error(node.span, "number", format!("`{name}` must be at least 1"), None);
-    }
-    read
 }

@@ -1,4 +1,5 @@
-//! The file as a command reads it that uses the store and no document: the store, the plans, and the names of the APIs.
+//! The file as a command reads it that uses the store or the journal and no document: these, the plans, and the names of
+//! the APIs.
 //!
 //! Large documents take seconds to load, and their warnings do not concern such a command. What else is wrong in the file
 //! does not keep operators from revoking a key.
@@ -12,6 +13,7 @@ use demur_gateway::{ApiConfig, Config};
 use demur_source::{Diagnostics, Fields, Node, Source};
 use demur_validation::{ApiDocument, DocumentOptions};
 
+use super::journal::read_journal;
 use super::read_store;
 use crate::authentication::read_authentication;
 use crate::file::{api_nodes, load, read_plans};
@@ -30,11 +32,12 @@ pub fn load_store_only(source: &Arc<Source>, folder: &Path) -> Result<(Config, D
 fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let mut fields = Fields::of(root, reader.source, "the configuration", reader.found)?;
     let store = read_store(&mut fields, reader);
+    let journal = fields.node("journal").and_then(|node| read_journal(node, store.as_ref(), reader));
     let plans = read_plans(&mut fields, reader);
     let contract = Arc::new(Contract::load(&builtin::source("problem")?).ok()?.contract);
     let nodes = api_nodes(&mut fields, reader);
     let apis = nodes.iter().filter_map(|node| read_api(node, &contract, reader)).collect();
-    Some(Config { store: store?, plans, apis, ..Config::new(contract) })
+    Some(Config { store: store?, journal, plans, apis, ..Config::new(contract) })
 }
 
 fn read_api(node: &Node, contract: &Arc<Contract>, reader: &mut ConfigReader<'_>) -> Option<ApiConfig> {

@@ -3,7 +3,7 @@
 use demur_gateway::{Upstream, UpstreamUrlError};
 use demur_source::{Fields, Node, Span};
 
-use super::read_count;
+use super::count::read_count;
 use crate::reader::ConfigReader;
 
 /// A URL, or a mapping with `url` and more.

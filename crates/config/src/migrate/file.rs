@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use demur_source::Source;
 
-use super::rewrite::{Fix, FixError, fix};
+use super::names::{CONFIGURATION, CONTRACT, OldNames};
+use super::rewrite::{Fix, FixError, fix_names};
 
 /// Why a file cannot be rewritten. It is as it was.
 #[derive(Debug)]
@@ -47,9 +48,18 @@ impl std::error::Error for FileError {
     }
 }
 
-/// Rewrites a file to version 2. A symlink stays one: the file that it leads to is rewritten. Mode and owner are kept.
-/// A file that needs no change is not touched.
+/// Rewrites a configuration to version 2. A symlink stays one: the file that it leads to is rewritten. Mode and owner are
+/// kept. A file that needs no change is not touched.
 pub fn fix_file(path: &Path) -> Result<Fix, FileError> {
+    fix_names_in(path, CONFIGURATION)
+}
+
+/// Gives the keys of a contract their names of today, as [`fix_file`] does for a configuration.
+pub fn fix_contract_file(path: &Path) -> Result<Fix, FileError> {
+    fix_names_in(path, CONTRACT)
+}
+
+fn fix_names_in(path: &Path, names: &'static OldNames) -> Result<Fix, FileError> {
     let at = |error| FileError::Io(path.to_owned(), error);
     let real = path.canonicalize().map_err(at)?;
     let metadata = real.metadata().map_err(at)?;
@@ -58,7 +68,7 @@ pub fn fix_file(path: &Path) -> Result<Fix, FileError> {
     }
     let text = std::fs::read_to_string(&real).map_err(at)?;
     let source = Source::new(path.display().to_string(), text);
-    let fixed = fix(&source).map_err(FileError::Fix)?;
+    let fixed = fix_names(&source, names).map_err(FileError::Fix)?;
     if fixed.diff.is_empty() {
         return Ok(fixed);
     }

@@ -1,10 +1,21 @@
-//! The names of version 1, and what they are in version 2.
+//! Old names, and what they are today: those of version 1 of the configuration, and those that contracts had.
 
 /// Where a key or a value is: keys of mappings, `*` for any key, `[]` for an item of a list. Names are of version 1.
 type Path = &'static str;
 
+/// The old names in one kind of file.
+pub(crate) struct OldNames {
+    keys: &'static [(Path, &'static str)],
+    values: &'static [(Path, &'static str, &'static str)],
+}
+
+/// Those of the configuration.
+pub(crate) const CONFIGURATION: &OldNames = &OldNames { keys: KEYS, values: VALUES };
+/// Those of contracts, whose version is still 1: the loader warns of each.
+pub(crate) const CONTRACT: &OldNames = &OldNames { keys: &[("request_id.field", "header")], values: &[] };
+
 /// A key of version 1 and its new name in the same mapping. With a dot: in a mapping of its own, which is new.
-pub(super) const KEYS: &[(Path, &str)] = &[
+const KEYS: &[(Path, &str)] = &[
     ("voice", "default_contract"),
     ("bounds", "limits"),
     ("bounds.head", "max_header_bytes"),
@@ -50,7 +61,7 @@ pub(super) const KEYS: &[(Path, &str)] = &[
 ];
 
 /// A value of version 1 and what it is now.
-pub(super) const VALUES: &[(Path, &str, &str)] = &[
+const VALUES: &[(Path, &str, &str)] = &[
     ("demur", "1", "2"),
     ("access_log", "refused", "rejected"),
     ("access_log.requests", "refused", "rejected"),
@@ -65,23 +76,25 @@ pub(super) const VALUES: &[(Path, &str, &str)] = &[
     ("apis.[].validation.answers", "refuse", "reject"),
 ];
 
-/// A key of this name in a mapping at `path`: its row, and the name that it had in version 1.
-pub(super) fn key(path: &[String], name: &str) -> Option<(&'static str, Option<&'static str>)> {
-    let mut here = KEYS.iter().filter_map(|(old, new)| {
-        let (parent, old) = old.rsplit_once('.').unwrap_or(("", old));
-        is_at(parent, path).then_some((old, *new))
-    });
-    // A key that has its new name already is still the one that rows below it mean.
-    here.clone()
-        .find(|(old, _)| *old == name)
-        .map(|(old, new)| (old, Some(new)))
-        .or_else(|| here.find(|(_, new)| *new == name).map(|(old, _)| (old, None)))
-}
+impl OldNames {
+    /// A key of this name in a mapping at `path`: its row, and the name that it had before.
+    pub(super) fn key(&self, path: &[String], name: &str) -> Option<(&'static str, Option<&'static str>)> {
+        let mut here = self.keys.iter().filter_map(|(old, new)| {
+            let (parent, old) = old.rsplit_once('.').unwrap_or(("", old));
+            is_at(parent, path).then_some((old, *new))
+        });
+        // A key that has its new name already is still the one that rows below it mean.
+        here.clone()
+            .find(|(old, _)| *old == name)
+            .map(|(old, new)| (old, Some(new)))
+            .or_else(|| here.find(|(_, new)| *new == name).map(|(old, _)| (old, None)))
+    }
 
-/// What a value at `path` is now, where it has changed.
-pub(super) fn value(path: &[String], text: &str) -> Option<&'static str> {
-    let row = VALUES.iter().find(|(at, old, _)| *old == text && is_at(at, path));
-    row.map(|(_, _, new)| *new)
+    /// What a value at `path` is now, where it has changed.
+    pub(super) fn value(&self, path: &[String], text: &str) -> Option<&'static str> {
+        let row = self.values.iter().find(|(at, old, _)| *old == text && is_at(at, path));
+        row.map(|(_, _, new)| *new)
+    }
 }
 
 fn is_at(pattern: &str, path: &[String]) -> bool {

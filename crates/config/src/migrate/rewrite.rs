@@ -6,6 +6,7 @@ use std::sync::Arc;
 use demur_source::{Diagnostics, Node, NodeKind, Source, Span};
 use similar::TextDiff;
 
+use super::names::{CONFIGURATION, OldNames};
 use super::upgrade::{Change, ChangeKind, upgrade};
 
 /// A rewritten text.
@@ -40,12 +41,16 @@ impl fmt::Display for FixError {
 
 impl std::error::Error for FixError {}
 
-/// Rewrites a text. One that is of version 2 already is not changed.
+/// Rewrites the text of a configuration. One that is of version 2 already is not changed.
 ///
 /// Mistakes of other kinds are not looked for: what is wrong in the text is wrong in the new one too.
 pub fn fix(source: &Arc<Source>) -> Result<Fix, FixError> {
+    fix_names(source, CONFIGURATION)
+}
+
+pub(super) fn fix_names(source: &Arc<Source>, names: &'static OldNames) -> Result<Fix, FixError> {
     let root = demur_source::parse(source).map_err(FixError::Invalid)?;
-    let upgrade = upgrade(&root);
+    let upgrade = upgrade(&root, names);
     if upgrade.has_duplicates() {
         let mut found = Diagnostics::new();
         upgrade.report_duplicates(source, &mut found);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Key, Node, NodeKind, Source, Span};
 
-use super::names;
+use super::names::OldNames;
 
 /// A tree in which all names are those of version 2.
 #[derive(Debug)]
@@ -64,14 +64,15 @@ impl Upgrade {
     }
 }
 
-/// Gives everything in a tree its name of version 2.
-pub(crate) fn upgrade(root: &Node) -> Upgrade {
-    let mut walk = Walk { path: Vec::new(), changes: Vec::new(), duplicates: Vec::new() };
+/// Gives everything in a tree its name of today.
+pub(crate) fn upgrade(root: &Node, names: &'static OldNames) -> Upgrade {
+    let mut walk = Walk { names, path: Vec::new(), changes: Vec::new(), duplicates: Vec::new() };
     let root = walk.node(root);
     Upgrade { root, changes: walk.changes, duplicates: walk.duplicates }
 }
 
 struct Walk {
+    names: &'static OldNames,
     /// Where the walk is, in the names of version 1.
     path: Vec<String>,
     changes: Vec<Change>,
@@ -94,7 +95,7 @@ impl Walk {
     }
 
     fn scalar(&mut self, node: &Node) -> Node {
-        let new = node.scalar_text().and_then(|text| names::value(&self.path, &text));
+        let new = node.scalar_text().and_then(|text| self.names.value(&self.path, &text));
         let Some(new) = new else { return node.clone() };
         self.changes.push(Change { span: node.span, kind: ChangeKind::Value { new } });
         let number = new.parse().ok().filter(|_| matches!(node.kind, NodeKind::Int(_)));
@@ -104,7 +105,7 @@ impl Walk {
     fn map(&mut self, node: &Node, entries: &[(Key, Node)]) -> Node {
         let mut upgraded: Vec<(Key, Node)> = Vec::new();
         for (key, value) in entries {
-            let row = names::key(&self.path, &key.name);
+            let row = self.names.key(&self.path, &key.name);
             self.path.push(row.map_or(key.name.as_str(), |(old, _)| old).to_owned());
             let new = row.and_then(|(_, new)| new);
             // A name with a dot is that of a mapping and of a key in it.
@@ -116,7 +117,7 @@ impl Walk {
                     }
                     None => {
                         let text = value.scalar_text().unwrap_or_default();
-                        ChangeKind::Key { new, value: names::value(&self.path, &text) }
+                        ChangeKind::Key { new, value: self.names.value(&self.path, &text) }
                     }
                 };
                 self.changes.push(Change { span: key.span, kind });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use demur_source::{Fields, Key, Node, NodeKind, did_you_mean};
 use http::StatusCode;
 
-use super::{ContractDefaults, ContractReader, Draft, WrittenClaim, in_backticks};
+use super::reader::{ContractDefaults, ContractReader, Draft, WrittenClaim, in_backticks};
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorStatus, Retry, Show};
 use crate::condition;
 use crate::denial_params;

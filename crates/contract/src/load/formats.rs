@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use demur_source::{Key, Node, NodeKind, did_you_mean};
 
-use super::{ContractReader, Draft};
+use super::reader::{ContractReader, Draft};
 use crate::denial_params::DENIAL_PARAMS;
 use crate::template::TemplateParameter;
 

@@ -2,7 +2,7 @@
 
 use demur_source::{Fields, Node};
 
-use super::ContractReader;
+use super::reader::ContractReader;
 use crate::limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
 
 impl ContractReader<'_> {

@@ -2,8 +2,8 @@
 
 use demur_source::{Fields, Node, Span};
 
-use super::ContractReader;
-use crate::contract::RequestIdField;
+use super::reader::ContractReader;
+use crate::contract::RequestIdSettings;
 
 /// Headers with a meaning in HTTP (RFC 9110, sections 5 to 15, and RFC 9112, section 9.6), which a contract cannot use for
 /// anything else.
@@ -32,9 +32,9 @@ impl ContractReader<'_> {
         text
     }
 
-    /// `request_id: { field: X-Request-Id, prefix: req_ }`
-    pub(super) fn request_id(&mut self, node: Option<&Node>) -> RequestIdField {
-        let mut read = RequestIdField { field: "x-request-id".to_owned(), prefix: "req_".to_owned() };
+    /// `request_id: { header: X-Request-Id, prefix: req_ }`
+    pub(super) fn request_id(&mut self, node: Option<&Node>) -> RequestIdSettings {
+        let mut read = RequestIdSettings { header: "x-request-id".to_owned(), prefix: "req_".to_owned() };
         let source = self.source;
         let Some(mut fields) =
             node.and_then(|node| Fields::of(node, source, "`request_id`", &mut self.diagnostics))
@@ -42,9 +42,10 @@ impl ContractReader<'_> {
             return read;
         };
         let span = |fields: &mut Fields<'_>, name| fields.node(name).map_or(fields.span(), |node| node.span);
-        if let Some(field) = fields.text("field", &mut self.diagnostics) {
-            self.check_header_name(&field, span(&mut fields, "field"), "X-Request-Id");
-            read.field = field.to_ascii_lowercase();
+        let key = self.header_key(&mut fields);
+        if let Some(header) = fields.text(key, &mut self.diagnostics) {
+            self.check_header_name(&header, span(&mut fields, key), "X-Request-Id");
+            read.header = header.to_ascii_lowercase();
         }
         if let Some(prefix) = fields.text("prefix", &mut self.diagnostics) {
             // The ID is a header value (RFC 9110, section 5.5), and a space would split it in logs.
@@ -59,19 +60,33 @@ impl ContractReader<'_> {
         read
     }
 
+    /// `header`, or `field`, its deprecated name.
+    fn header_key(&mut self, fields: &mut Fields<'_>) -> &'static str {
+        let old = fields.entry("field").map(|(key, _)| key.span);
+        let Some(span) = old else { return "header" };
+        if fields.node("header").is_some() {
+            let help = "remove `field`".to_owned();
+            self.error(span, "duplicate-key", "`field` and `header` are the same key", help);
+            return "header";
+        }
+        let help = format!("rename it, or run `demur check --fix {}`", self.source.name);
+        self.warning(span, "deprecated-key", "`request_id.field` is now `request_id.header`", help);
+        "field"
+    }
+
     /// Checks the name of a header that the contract defines. `example` is a valid name for the same purpose.
     pub(super) fn check_header_name(&mut self, name: &str, span: Span, example: &str) {
         let is_token =
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !is_token {
             let help = format!("use letters, digits, `-` and `_`, such as `{example}`");
-            self.error(span, "field-name", format!("`{name}` is not a valid header name"), help);
+            self.error(span, "header-name", format!("`{name}` is not a valid header name"), help);
         }
         let lower = name.to_ascii_lowercase();
         if RESERVED.split(' ').any(|known| known == lower) || lower.starts_with("demur-") {
             let message = format!("the header `{name}` is reserved");
             let help = format!("use another name, such as `{example}`");
-            self.error(span, "reserved-field", message, help);
+            self.error(span, "reserved-header", message, help);
         }
     }
 }

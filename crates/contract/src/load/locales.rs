@@ -5,7 +5,7 @@
 
 use demur_source::{Fields, Key, Node, NodeKind, Span, did_you_mean};
 
-use super::ContractReader;
+use super::reader::ContractReader;
 use crate::catalogue::EntrySource;
 use crate::claim_names;
 use crate::contract::Contract;

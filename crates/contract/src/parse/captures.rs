@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::RecoveredViolation;
 use super::pattern::{Captures, TextPattern};
+use super::result::RecoveredViolation;
 use super::tape::digits;
 use crate::problem::Value;
-use crate::template::TemplateParameter;
+use crate::template_parameter::TemplateParameter;
 
 /// The values that a response has if an entry made it.
 #[derive(Debug, Default)]

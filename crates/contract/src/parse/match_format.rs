@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 use smallvec::SmallVec;
 
-use super::UnknownMember;
+use super::result::UnknownMember;
 use super::tape::{At, Tape, TokenKind};
 use crate::format::{FormatMember, FormatNode, Keyed, Slot, SlotUse, ViolationSlot};
 

@@ -1,23 +1,22 @@
 //! Entry matching: checks whether an entry of the catalogue can have made a response, and captures its values.
+//! Long because it has a decision for each slot.
 //!
 //! Constants (code, type, status) are compared first, since they rule out nearly all entries, and texts after. A value that
 //! a text does not determine is not captured, so that the result may be incomplete but is never wrong.
 
 use std::borrow::Cow;
 
-use super::RecoveredViolation;
-use super::captures::{CapturedValues, for_each_value, resolve};
+use super::captures::CapturedValues;
+use super::fit::{Fit, capture_message, find_fit, texts_of};
 use super::match_format::{FormatMatch, SlotPosition, SlotValue};
-use super::pattern::Captures;
-use super::rules::RuleText;
-use super::signature::TextSignature;
+use super::parser::RuleText;
+use super::result::RecoveredViolation;
 use super::tape::{At, Tape, TokenKind};
-use crate::Condition;
 use crate::catalogue::ErrorEntry;
 use crate::format::{FormatMember, FormatNode, Slot, SlotUse, ViolationSlot};
 use crate::locations::Locations;
 use crate::problem::{Location, Value};
-use crate::template::{Template, TemplateParameter};
+use crate::template::Template;
 use crate::violations::rule_from_name;
 
 /// One entry, and the response that is checked.
@@ -419,67 +418,4 @@ enum Items {
     Message,
     /// The text can be either, and nothing else decides it.
     Undecided,
-}
-
-/// The texts of rules that match a message.
-#[derive(Clone, Copy)]
-enum Fit<'a> {
-    None,
-    /// Exactly one, with its captures.
-    One(&'a RuleText, Captures),
-    Several,
-}
-
-fn find_fit<'a>(rules: &'a [RuleText], text: &str) -> Fit<'a> {
-    let mut fit = Fit::None;
-    // For one or two rules, matching is cheaper than computing the signature.
-    let signature = if rules.len() > 2 { TextSignature::of(text) } else { TextSignature::ANY };
-    for rule in rules.iter().filter(|rule| rule.may_match(signature)) {
-        let Some(captures) = rule.template.pattern().captures(text) else { continue };
-        match fit {
-            Fit::None => fit = Fit::One(rule, captures),
-            Fit::One(..) | Fit::Several => return Fit::Several,
-        }
-    }
-    fit
-}
-
-/// The text of the known rule, or all texts if no single rule is known.
-fn texts_of<'a>(rules: &'a [RuleText], known: &[Condition]) -> &'a [RuleText] {
-    let [known] = known else { return rules };
-    rules.iter().position(|rule| rule.conditions.contains(known)).map_or(rules, |at| &rules[at..=at])
-}
-
-/// Captures the rule and the values from the message of a violation; `false` if no rule fits.
-fn capture_message<'a>(violation: &mut RecoveredViolation<'a>, fit: Fit<'a>) -> bool {
-    let (rule, captures) = match fit {
-        Fit::None => return false,
-        Fit::Several => return true,
-        Fit::One(rule, captures) => (rule, captures),
-    };
-    let Some(message) = violation.message.clone() else { return false };
-    if violation.rules.is_empty() {
-        violation.rules = &rule.conditions;
-    }
-    let pattern = rule.template.pattern();
-    let known = |parameter: &TemplateParameter| match parameter {
-        TemplateParameter::Param => violation.field.as_deref(),
-        TemplateParameter::Pointer => violation.pointer.as_deref(),
-        TemplateParameter::Location => violation.location.map(Location::as_str),
-        _ => None,
-    };
-    let Some(resolved) = resolve(pattern, captures, &message, known) else { return true };
-    for_each_value(pattern, &resolved, &message, |parameter, value, _| {
-        match parameter {
-            TemplateParameter::Param => violation.param = Some(value),
-            TemplateParameter::Value | TemplateParameter::Values => violation.value = Some(value),
-            TemplateParameter::Limit => violation.limit = Some(value),
-            TemplateParameter::Allowed => violation.allowed = Some(value),
-            TemplateParameter::Pointer => violation.pointer = Some(value),
-            TemplateParameter::Location => violation.location = Location::from_word(&value),
-            TemplateParameter::RequestId | TemplateParameter::RetryAfter | TemplateParameter::Named(_) => {}
-        }
-        true
-    });
-    true
 }

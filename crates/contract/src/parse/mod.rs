@@ -11,12 +11,16 @@
 //! names that apply to several violations are limited by an allowance. Nothing recurses on the input.
 
 mod captures;
+mod fit;
 mod headers;
 mod limits;
 mod match_format;
 mod matcher;
+mod parser;
 mod pattern;
+mod result;
 mod rules;
+mod search;
 mod shown;
 mod signature;
 mod tape;
@@ -24,19 +28,19 @@ mod tape;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::catalogue::{EntrySource, ErrorId};
+use crate::catalogue::ErrorId;
 use crate::contract::Contract;
-use crate::problem::{Location, Problem, RetryAfter, Value, Violation};
-use crate::violations::FieldStyle;
-use crate::{Condition, ErrorStatus};
+use crate::problem::{Problem, RetryAfter, Value};
 use smallvec::SmallVec;
 
 use captures::CapturedValues;
 pub use limits::{RecoveredLimit, Reset, ietf_limits};
 use match_format::FormatMatch;
 use matcher::{Matcher, MessageSource};
-pub(crate) use pattern::{Decidable, Overlap, TextPattern};
-pub(crate) use rules::RuleText;
+use parser::Group;
+pub(crate) use parser::{Parser, RuleText};
+pub(crate) use pattern::{Decidable, Overlap, PatternPart, TextPattern};
+pub use result::{ParseResult, ParsedProblem, RecoveredViolation, UnknownMember};
 pub use shown::{ShownFields, ShownViolation};
 use tape::{Tape, Tokens};
 
@@ -58,115 +62,12 @@ impl<'a> ResponseView<'a> {
     }
 }
 
-/// The result of parsing a response.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ParseResult<'a> {
-    /// Exactly one error can have made the response.
-    Exact(ParsedProblem<'a>),
-    /// Several errors can have made the response.
-    Ambiguous {
-        /// These errors, at least two.
-        candidates: Vec<ErrorId>,
-    },
-    /// No error of the contract can have made the response.
-    Unknown {
-        /// The body.
-        raw: &'a [u8],
-    },
-}
-
-/// A problem recovered from a response.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ParsedProblem<'a> {
-    /// The problem, without the parts that the [round-trip report](Contract::round_trip_report) calls lost. It has only those
-    /// violations that the response describes completely.
-    pub problem: Problem<'a>,
-    /// All violations, with the parts that the response shows.
-    pub violations: Vec<RecoveredViolation<'a>>,
-    /// The limits, from the contract's limit headers.
-    pub limits: Vec<RecoveredLimit<'a>>,
-    /// Whether the response advises a retry, if the contract has a header for it.
-    pub should_retry: Option<bool>,
-    /// The members that the format does not have.
-    pub unknown_members: Vec<UnknownMember<'a>>,
-}
-
-/// A violation recovered from a response. A part is `None` if the response does not determine it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RecoveredViolation<'a> {
-    /// The rules that can have been broken: one if the response determines it, none if the message is not the contract's.
-    pub rules: &'a [Condition],
-    /// The name of the parameter from its slot, in the style of the contract.
-    pub field: Option<Cow<'a, str>>,
-    /// The name of the parameter from the message.
-    pub param: Option<Cow<'a, str>>,
-    /// The message.
-    pub message: Option<Cow<'a, str>>,
-    /// The JSON Pointer to the invalid value.
-    pub pointer: Option<Cow<'a, str>>,
-    /// The part of the request.
-    pub location: Option<Location>,
-    /// The invalid value, or several as the message joins them.
-    pub value: Option<Cow<'a, str>>,
-    /// The value of the rule, such as the maximum.
-    pub limit: Option<Cow<'a, str>>,
-    /// The allowed values, as the message joins them.
-    pub allowed: Option<Cow<'a, str>>,
-}
-
-/// A member that the format does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownMember<'a> {
-    /// The JSON Pointer to the member.
-    pub pointer: String,
-    /// The value as written in the body.
-    pub raw: &'a str,
-}
-
-/// The data for parsing, made when a contract is loaded.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Parser {
-    /// The entries by status, from 400 on, and by format.
-    by_status: Vec<Vec<Group>>,
-    /// The texts of each entry for violations.
-    rules: Vec<Vec<RuleText>>,
-}
-
-#[derive(Debug, Clone)]
-struct Group {
-    format: usize,
-    entries: Vec<ErrorId>,
-}
-
-impl Parser {
-    pub(crate) fn new(contract: &Contract) -> Self {
-        let mut by_status: Vec<Vec<Group>> = (400..600).map(|_| Vec::new()).collect();
-        for (error, entry) in contract.entries() {
-            let Some(groups) = by_status.get_mut(position(entry.status)) else { continue };
-            match groups.iter_mut().find(|group| group.format == entry.format) {
-                Some(group) => group.entries.push(error),
-                None => groups.push(Group { format: entry.format, entries: vec![error] }),
-            }
-        }
-        let rules = contract.entries().map(|(error, _)| rules::texts(contract, error)).collect();
-        Self { by_status, rules }
-    }
-
-    fn groups(&self, status: u16) -> &[Group] {
-        let groups = ErrorStatus::new(status).and_then(|status| self.by_status.get(position(status)));
-        groups.map_or(&[], Vec::as_slice)
-    }
-
-    pub(crate) fn rules(&self, error: ErrorId) -> &[RuleText] {
-        &self.rules[usize::from(error.0)]
-    }
-}
-
-fn position(status: ErrorStatus) -> usize {
-    usize::from(status.as_u16() - 400)
-}
-
 impl Contract {
+    /// The data for parsing, from all that is in the contract by now.
+    pub(crate) fn build_parser(&self) -> Parser {
+        Parser::new(self.entries(), self.entries().map(|(error, _)| rules::texts(self, error)).collect())
+    }
+
     /// The limits in the contract's limit headers, of a response of any status.
     pub fn limits_in<'a>(&self, headers: &dyn Fn(&str) -> Option<&'a str>) -> Vec<RecoveredLimit<'a>> {
         headers::limits(&self.limit_headers, headers)
@@ -319,7 +220,7 @@ impl Contract {
             }
         }
         let seconds = |seconds| RetryAfter { delay: Duration::from_secs(seconds) };
-        let id_in_header = || (response.headers)(&self.request_id.field).map(Cow::Borrowed);
+        let id_in_header = || (response.headers)(&self.request_id.header).map(Cow::Borrowed);
         let complete = violations.iter().filter_map(|violation| violation.complete(self.field_style));
         let problem = Problem {
             error,
@@ -346,47 +247,4 @@ struct Matches<'a> {
     errors: SmallVec<[ErrorId; 8]>,
     values: CapturedValues<'a>,
     unknown: Vec<UnknownMember<'a>>,
-}
-
-impl ParsedProblem<'_> {
-    /// Whether the contract file declares the error, so that an upstream can have meant it.
-    pub fn is_declared(&self, contract: &Contract) -> bool {
-        contract.entry(self.problem.error).source == EntrySource::Declared
-    }
-}
-
-impl RecoveredViolation<'_> {
-    /// The rule that was broken, if the response determines it.
-    pub fn rule(&self) -> Option<Condition> {
-        match self.rules {
-            [rule] => Some(*rule),
-            _ => None,
-        }
-    }
-
-    /// The complete violation, if its rule, location, pointer and parameter are known.
-    fn complete(&self, style: FieldStyle) -> Option<Violation> {
-        // Checked first, because one of them is usually unknown and copying would be for nothing.
-        let (condition, location, pointer) = (self.rule()?, self.location?, self.pointer.as_ref()?);
-        let own = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| text.as_ref().to_owned());
-        let param = match style {
-            // The body as a whole has a name in texts only.
-            _ if pointer.is_empty() => Some(String::new()),
-            FieldStyle::Name => own(&self.field).or_else(|| own(&self.param)),
-            // The pointer begins with the name of the parameter.
-            FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path | FieldStyle::Pointer => {
-                let first = pointer.split('/').nth(1).unwrap_or_default();
-                Some(first.replace("~1", "/").replace("~0", "~"))
-            }
-        };
-        Some(Violation {
-            condition,
-            location,
-            param: param?,
-            pointer: pointer.as_ref().to_owned(),
-            value: own(&self.value),
-            limit: own(&self.limit).map(Value::Text),
-            allowed: own(&self.allowed).into_iter().collect(),
-        })
-    }
 }

@@ -4,7 +4,8 @@
 //! text, and no value is returned. To detect this in linear time, the leftmost and the rightmost split are compared: every
 //! other split lies between them, so if both are equal, the split is unique.
 
-use crate::template::{ListStyle, Segment, TemplateParameter};
+use super::search::{find, is_equal, rfind};
+use crate::template_parameter::TemplateParameter;
 
 /// The maximum number of gaps whose values are captured. A pattern with more gaps matches, but captures nothing.
 pub(crate) const MAX_GAPS: usize = 8;
@@ -26,6 +27,15 @@ pub(crate) struct Gap {
     pub(crate) parameters: Vec<TemplateParameter>,
     /// Whether lists are quoted, so that the text differs from that of other gaps.
     pub(crate) is_quoted: bool,
+}
+
+/// A part of a template without plurals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PatternPart<'t> {
+    /// Text.
+    Literal(&'t str),
+    /// A parameter, and whether it is a list in quotes.
+    Parameter { name: &'t TemplateParameter, is_quoted: bool },
 }
 
 /// Whether the value of a parameter can be recovered from a text.
@@ -81,7 +91,7 @@ impl Gap {
 
 impl TextPattern {
     /// The pattern that matches the text of any of these sequences. The last sequence, with the forms `other`, comes first.
-    pub(crate) fn of_any(sequences: &[Vec<&Segment>]) -> Self {
+    pub(crate) fn of_any(sequences: &[Vec<PatternPart<'_>>]) -> Self {
         let mut patterns: Vec<Self> = Vec::new();
         for sequence in sequences.iter().rev() {
             let pattern = Self::new(sequence);
@@ -99,14 +109,12 @@ impl TextPattern {
         pattern
     }
 
-    fn new(segments: &[&Segment]) -> Self {
+    fn new(parts: &[PatternPart<'_>]) -> Self {
         let mut pattern = Self::default();
-        for segment in segments {
-            match segment {
-                Segment::Literal { plain, .. } => pattern.literal(plain),
-                Segment::Parameter { name, style } => pattern.parameter(name, *style == ListStyle::Quoted),
-                // Not reached: sequences have no plurals.
-                Segment::Plural(plural) => pattern.parameter(&plural.parameter, false),
+        for part in parts {
+            match part {
+                PatternPart::Literal(text) => pattern.literal(text),
+                PatternPart::Parameter { name, is_quoted } => pattern.parameter(name, *is_quoted),
             }
         }
         pattern
@@ -309,48 +317,6 @@ impl TextPattern {
             }
         }
     }
-}
-
-/// Whether two slices of the same length are equal.
-///
-/// This does not use `memcmp`, because many literals are empty and an empty slice has a dangling pointer. The masked vector
-/// load in glibc 2.36 (AVX-512) accesses that address all the same, and takes about 100 ns to find that no byte is needed: a
-/// third of the time to parse a response.
-fn is_equal(one: &[u8], other: &[u8]) -> bool {
-    let ((ones, rest), (others, others_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    ones.iter().zip(others).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
-        && rest.iter().zip(others_rest).all(|(one, other)| one == other)
-}
-
-/// The maximum length of texts that are searched byte by byte, because preparing a faster search costs more than it saves.
-const SHORT: usize = 256;
-
-/// The first position of a literal, which is not empty. Comparing bytes is correct, since UTF-8 is self-synchronizing.
-fn find(text: &[u8], literal: &str) -> Option<usize> {
-    let needle = literal.as_bytes();
-    if text.len() > SHORT {
-        return memchr::memmem::find(text, needle);
-    }
-    positions(text, needle)?.find(|at| occurs_at(text, *at, needle))
-}
-
-/// The last position of a literal.
-fn rfind(text: &[u8], literal: &str) -> Option<usize> {
-    let needle = literal.as_bytes();
-    if text.len() > SHORT {
-        return memchr::memmem::rfind(text, needle);
-    }
-    positions(text, needle)?.rfind(|at| occurs_at(text, *at, needle))
-}
-
-fn positions(text: &[u8], needle: &[u8]) -> Option<std::ops::RangeInclusive<usize>> {
-    Some(0..=text.len().checked_sub(needle.len())?)
-}
-
-/// Compares both ends first, because most literals start with a space, as most words do.
-fn occurs_at(text: &[u8], at: usize, needle: &[u8]) -> bool {
-    let part = &text[at..at + needle.len()];
-    part.first() == needle.first() && part.last() == needle.last() && is_equal(part, needle)
 }
 
 #[cfg(test)]

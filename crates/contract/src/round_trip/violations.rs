@@ -3,7 +3,7 @@
 //! It follows the rules of [`crate::parse`]: if a format lists violations, the slots of a list item describe them, else the
 //! other slots describe the violation that determines the error.
 
-use super::{Difference, Fidelity, LossReason, best};
+use super::fidelity::{Difference, Fidelity, LossReason, best};
 use crate::catalogue::{ErrorEntry, ErrorId, Show};
 use crate::contract::Contract;
 use crate::format::{FormatNode, Keyed, Slot, SlotUse, ViolationSlot};

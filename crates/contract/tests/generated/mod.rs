@@ -1,4 +1,5 @@
 //! Generators of contracts, and of problems with hostile values.
+//! Long because the generators build on each other.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -55,6 +55,7 @@ pub(crate) fn render(
     let origin = origin(&rejection, status);
     let detail = *rejection.detail;
     let violations = ViolationRecord::all(&detail.violations);
+    let values = RejectionRecord::values_of(&detail.params);
     let waiting_helps =
         (limit_headers::waiting_helps(entry.retry.class) || detail.waits) && !detail.not_retryable;
     let delay = retry_after(detail.retry_after, entry.retry).filter(|_| waiting_helps);
@@ -100,10 +101,19 @@ pub(crate) fn render(
         headers.append(name, value);
     }
 
-    let cause = detail.cause;
-    let contract = Arc::clone(contract);
-    let raised_as = detail.raised_as;
-    (response, RejectionRecord { condition, raised_as, status, origin, cause, violations, contract, error })
+    let record = RejectionRecord {
+        condition,
+        raised_as: detail.raised_as,
+        status,
+        origin,
+        cause: detail.cause,
+        violations,
+        values,
+        retry_after: delay.map(|delay| delay.seconds()),
+        contract: Arc::clone(contract),
+        error,
+    };
+    (response, record)
 }
 
 /// When a retry makes sense, for errors where waiting helps. At most two days, whatever an upstream says. (A day of a

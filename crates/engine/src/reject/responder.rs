@@ -42,7 +42,8 @@ impl ErrorResponder {
     /// `expose` are headers of the API's own that scripts of another origin may read too. `api` is `None` for the default
     /// contract.
     pub(crate) fn new(contract: Arc<Contract>, expose: &[HeaderName], api: Option<Arc<ApiLabels>>) -> Self {
-        let id_header = name(&contract.request_id().field).unwrap_or(HeaderName::from_static("x-request-id"));
+        let id_header =
+            name(&contract.request_id().header).unwrap_or(HeaderName::from_static("x-request-id"));
         let families: Vec<LimitHeaderScheme> = contract.limit_headers().iter().filter_map(family).collect();
         let exposable = exposable(&id_header, &families);
         let exposed: Vec<&str> = exposable.iter().chain(expose).map(HeaderName::as_str).collect();

@@ -10,8 +10,6 @@
 //! Most requests wait for nothing: the key is cached, the counters are in memory, and there is no body to validate and
 //! nothing to charge. So the stages are plain functions, each of which calls the next. A stage that has to wait returns
 //! [`StageResult::Suspend`] with what it waits for, and `pending.rs` continues with the next stage.
-//!
-//! Long because the order of the stages is to be read in one place.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -37,7 +37,7 @@ pub enum UpstreamFault {
     /// The response is not valid HTTP, or incomplete.
     Invalid(String),
     /// The request's own body failed while it was sent.
-    Content(BodyError),
+    Body(BodyError),
     /// The handler panicked.
     Panicked(Panic),
     /// The client has closed its connection, and nobody waits for a response any more.
@@ -51,7 +51,7 @@ impl fmt::Display for UpstreamFault {
             UpstreamFault::Unavailable(cause) => write!(f, "unavailable: {cause}"),
             UpstreamFault::Timeout(cause) => write!(f, "timed out: {cause}"),
             UpstreamFault::Invalid(cause) => write!(f, "invalid response: {cause}"),
-            UpstreamFault::Content(fault) => fault.fmt(f),
+            UpstreamFault::Body(fault) => fault.fmt(f),
             UpstreamFault::Panicked(Panic(cause)) => f.write_str(cause),
             UpstreamFault::ClientGone => f.write_str("the client closed the connection"),
         }
@@ -74,7 +74,7 @@ impl UpstreamFault {
             UpstreamFault::Unavailable(_) => Condition::UpstreamUnavailable,
             UpstreamFault::Timeout(_) => Condition::UpstreamTimeout,
             UpstreamFault::Invalid(_) => Condition::UpstreamInvalidResponse,
-            UpstreamFault::Content(fault) => fault.condition(),
+            UpstreamFault::Body(fault) => fault.condition(),
             UpstreamFault::Panicked(_) => Condition::Internal,
             UpstreamFault::ClientGone => Condition::ClientGone,
         }
@@ -84,7 +84,7 @@ impl UpstreamFault {
 impl From<UpstreamFault> for Rejection {
     fn from(fault: UpstreamFault) -> Self {
         let condition = match &fault {
-            UpstreamFault::Content(fault) => return fault.clone().into(),
+            UpstreamFault::Body(fault) => return fault.clone().into(),
             UpstreamFault::Panicked(panicked) => return panicked.clone().into(),
             // It is answered before: nothing can be sent.
             UpstreamFault::ClientGone => Condition::Internal,

@@ -62,18 +62,24 @@ impl World {
     }
 
     /// Sends a request without a body.
-    pub(crate) fn send(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Sent {
-        self.send_body(method, target, fields, Bytes::new())
+    pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Sent {
+        self.send_body(method, target, headers, Bytes::new())
     }
 
     /// Sends a request.
-    pub(crate) fn send_body(&self, method: &str, target: &str, fields: &[(&str, &str)], body: Bytes) -> Sent {
+    pub(crate) fn send_body(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Sent {
         let mut request = Request::builder().method(method).uri(target);
-        for (name, value) in fields {
+        for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let content = Full::new(body).map_err(|never| match never {});
-        let request: Request<BoxBody<Bytes, BodyError>> = request.body(content.boxed()).unwrap();
+        let body = Full::new(body).map_err(|never| match never {});
+        let request: Request<BoxBody<Bytes, BodyError>> = request.body(body.boxed()).unwrap();
         let peer = Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
         let arrival = RequestInfo {
             now: self.clock.now(),

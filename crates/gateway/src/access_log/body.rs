@@ -15,15 +15,15 @@ use http::{Method, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 
 use super::entry::{LogEntry, ResponseEnd};
+use super::journal::LogFilters;
 use super::path;
-use super::settings::LogFilter;
 use super::writer::AccessLog;
 use crate::metrics::{ActiveRequest, SnapshotMetrics};
 
 /// The log as the requests of one worker share it.
 pub(crate) struct WorkerLog {
     pub(crate) log: AccessLog,
-    pub(crate) filter: LogFilter,
+    pub(crate) filters: LogFilters,
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Clock,
     /// The shutdown timeout has elapsed: what is still in progress is ended by the gateway.
@@ -107,7 +107,12 @@ impl LoggedRequest {
         self.log.clock.now().monotonic.saturating_sub(self.summary.since.monotonic)
     }
 
-    fn entry(&mut self, record: RequestRecord, end: ResponseEnd) -> LogEntry {
+    fn entry(
+        &mut self,
+        record: RequestRecord,
+        end: ResponseEnd,
+        (is_logged, is_journaled): (bool, bool),
+    ) -> LogEntry {
         let (method, path) = match &mut self.summary.target {
             LoggedTarget::Parsed(method, target) => (Some(&*method), Some(target.path().to_owned())),
             LoggedTarget::Rejected(path) => (None, path.take()),
@@ -127,6 +132,8 @@ impl LoggedRequest {
             body_bytes: self.body_bytes,
             duration: self.duration(),
             end,
+            is_logged,
+            is_journaled,
         }
     }
 }
@@ -135,15 +142,20 @@ impl Drop for LoggedRequest {
     fn drop(&mut self) {
         let unfinished = if self.log.is_over.get() { ResponseEnd::Shutdown } else { ResponseEnd::ClientGone };
         let end = self.end.take().unwrap_or(unfinished);
-        if let (Some(metrics), Some(record)) = (&self.log.metrics, &self.record) {
+        let Some(record) = self.record.take() else { return };
+        if let Some(metrics) = &self.log.metrics {
             let method = match &self.summary.target {
                 LoggedTarget::Parsed(method, _) => Some(method),
                 LoggedTarget::Rejected(_) => None,
             };
-            metrics.observe(record, method, self.status, self.duration());
+            metrics.observe(&record, method, self.status, self.duration());
         }
-        if let Some(record) = self.record.take_if(|record| self.log.filter.takes(record, &end)) {
-            let entry = self.entry(record, end);
+        let LogFilters { log, journal } = self.log.filters;
+        // The nanoseconds of the clock are as good as any random number.
+        let random = self.summary.since.wall.subsec_nanosecond().unsigned_abs() >> 4;
+        let kept = (log.takes(&record, &end), journal.takes(&record, &end, random));
+        if kept != (false, false) {
+            let entry = self.entry(record, end, kept);
             self.log.log.put(Box::new(entry));
         }
     }

@@ -20,6 +20,10 @@ pub(crate) struct LogEntry {
     pub(crate) body_bytes: u64,
     pub(crate) duration: Duration,
     pub(crate) end: ResponseEnd,
+    /// Whether it has a line in the log.
+    pub(crate) is_logged: bool,
+    /// Whether it is kept in the journal.
+    pub(crate) is_journaled: bool,
 }
 
 /// How a response ended.

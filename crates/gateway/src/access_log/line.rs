@@ -103,18 +103,7 @@ impl<'e> LogLine<'e> {
     fn of(entry: &'e LogEntry) -> Self {
         let record = &entry.record;
         let rejection = record.rejection();
-        let (end_condition, end_cause) = match &entry.end {
-            ResponseEnd::Complete => (None, None),
-            ResponseEnd::ClientGone => (Some(Condition::ClientGone), None),
-            ResponseEnd::Failed(condition, cause) => (Some(*condition), Some(cause.as_str())),
-            ResponseEnd::Shutdown => (None, Some("shutdown timeout elapsed")),
-        };
-        let condition = match rejection {
-            Some(rejection) => Some(rejection.condition_name()),
-            None => end_condition.map(Condition::name),
-        };
-        let cause = rejection.map(|rejection| rejection.cause.as_str()).or(end_cause);
-        let (level, message) = event(record, &entry.end);
+        let Outcome { level, message, condition, cause } = outcome(entry);
         Self {
             timestamp: format!("{:.3}", entry.at),
             level,
@@ -135,7 +124,7 @@ impl<'e> LogLine<'e> {
             code: rejection.map(|rejection| rejection.code()),
             origin: rejection.map(|rejection| rejection.origin.as_str()),
             contract: rejection.map(|rejection| rejection.contract().name()),
-            cause: cause.filter(|cause| !cause.is_empty()),
+            cause,
             violations: rejection.map_or(Vec::new(), |rejection| {
                 rejection.violations.iter().map(LoggedViolation::of).collect()
             }),
@@ -160,6 +149,33 @@ impl<'e> Unenforced<'e> {
         let condition = condition.map(Condition::name);
         Self { condition, error, status: *status, cause }
     }
+}
+
+/// How a request ended, in words.
+pub(super) struct Outcome<'e> {
+    pub(super) level: &'static str,
+    /// The event.
+    pub(super) message: &'static str,
+    pub(super) condition: Option<&'e str>,
+    pub(super) cause: Option<&'e str>,
+}
+
+pub(super) fn outcome(entry: &LogEntry) -> Outcome<'_> {
+    let record = &entry.record;
+    let rejection = record.rejection();
+    let (end_condition, end_cause) = match &entry.end {
+        ResponseEnd::Complete => (None, None),
+        ResponseEnd::ClientGone => (Some(Condition::ClientGone), None),
+        ResponseEnd::Failed(condition, cause) => (Some(*condition), Some(cause.as_str())),
+        ResponseEnd::Shutdown => (None, Some("shutdown timeout elapsed")),
+    };
+    let condition = match rejection {
+        Some(rejection) => Some(rejection.condition_name()),
+        None => end_condition.map(Condition::name),
+    };
+    let cause = rejection.map(|rejection| rejection.cause.as_str()).or(end_cause);
+    let (level, message) = event(record, &entry.end);
+    Outcome { level, message, condition, cause: cause.filter(|cause| !cause.is_empty()) }
 }
 
 /// Level and event. Failures of the gateway or the upstream are warnings.

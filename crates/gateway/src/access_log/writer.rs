@@ -14,11 +14,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use demur_engine::RequestRecord;
+use demur_journal::Sink;
 use rustix::fs::OFlags;
 
 use super::entry::{LogEntry, ResponseEnd};
-use super::line;
 use super::settings::{LogFilter, LogFormat, LogSettings, LogTarget};
+use super::{journal, line};
 
 /// Entries that may be queued.
 const QUEUE: usize = 8192;
@@ -64,8 +65,11 @@ impl LogReopener {
 pub(crate) struct LogWriterHandle(JoinHandle<()>);
 
 impl AccessLog {
-    /// Opens the log. An error means that its file cannot be written.
-    pub(crate) fn start(settings: &LogSettings) -> io::Result<(Self, LogWriterHandle)> {
+    /// Opens the log. An error means that its file cannot be written. The thread gives entries to the journal too.
+    pub(crate) fn start(
+        settings: &LogSettings,
+        journal: Option<Arc<dyn Sink>>,
+    ) -> io::Result<(Self, LogWriterHandle)> {
         let target: Box<dyn Write + Send> = match &settings.target {
             LogTarget::Stderr => Box::new(io::stderr()),
             LogTarget::Stdout => Box::new(io::stdout()),
@@ -83,6 +87,7 @@ impl AccessLog {
             target,
             path,
             format,
+            journal,
             lost: Arc::clone(&lost),
             lost_in_all: Arc::clone(&lost_in_all),
             reopen: Arc::clone(&reopen),
@@ -140,6 +145,7 @@ struct LogWriter {
     target: Box<dyn Write + Send>,
     path: Option<PathBuf>,
     format: LogFormat,
+    journal: Option<Arc<dyn Sink>>,
     lost: Arc<AtomicU64>,
     lost_in_all: Arc<AtomicU64>,
     reopen: Arc<AtomicBool>,
@@ -150,14 +156,19 @@ impl LogWriter {
     fn run(mut self, queued: &Receiver<Box<LogEntry>>) {
         let mut lines = Vec::new();
         while let Ok(entry) = queued.recv() {
-            line::write(&entry, self.format, &mut lines);
-            let mut count = 1;
-            for entry in queued.try_iter().take(QUEUE) {
-                line::write(&entry, self.format, &mut lines);
-                count += 1;
+            let mut count = 0;
+            for entry in std::iter::once(entry).chain(queued.try_iter().take(QUEUE)) {
+                if entry.is_logged {
+                    line::write(&entry, self.format, &mut lines);
+                    count += 1;
+                }
+                if let (true, Some(journal)) = (entry.is_journaled, &self.journal) {
+                    journal.put(journal::entry(&entry));
+                }
             }
             self.reopen_if_asked();
-            if self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
+            let is_empty = lines.is_empty();
+            if !is_empty && self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
                 self.lost.fetch_add(count, Ordering::Relaxed);
                 self.lost_in_all.fetch_add(count, Ordering::Relaxed);
             }

@@ -23,7 +23,7 @@ use super::load_shed::SchedulerLag;
 use super::malformed;
 use super::proxy_protocol::{self, ProxyHeader};
 use super::request_body::ClientBody;
-use crate::access_log::{LogFilter, LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
+use crate::access_log::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 use crate::metrics::WorkerMetrics;
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
@@ -79,10 +79,10 @@ impl WorkerSnapshot {
         let snapshot = snapshots.current();
         let previous = previous.map(|previous| &previous.upstreams);
         let upstreams = Upstreams::new(&snapshot, previous, descriptors, connections, *clock);
-        let (filter, engine) = (snapshot.log_filter, Arc::clone(&snapshot.engine));
+        let (filters, engine) = (snapshot.filters, Arc::clone(&snapshot.engine));
         let metrics = metrics.map(|metrics| metrics.of_snapshot(&engine));
         let (log, is_over) = (log.clone(), Rc::clone(is_over));
-        let log = Rc::new(WorkerLog { log, filter, engine, clock: *clock, is_over, metrics });
+        let log = Rc::new(WorkerLog { log, filters, engine, clock: *clock, is_over, metrics });
         Self { snapshot, upstreams, log }
     }
 }
@@ -275,7 +275,7 @@ impl ConnectionContext {
         if let Some(metrics) = &self.metrics {
             metrics.set_lag(lag);
         }
-        let is_observed = current.log.filter != LogFilter::None || self.metrics.is_some();
+        let is_observed = current.log.filters.take_any() || self.metrics.is_some();
         let summary = is_observed.then(|| {
             let target = match &rejection {
                 None => LoggedTarget::Parsed(request.method().clone(), request.uri().clone()),

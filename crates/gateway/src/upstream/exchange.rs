@@ -60,7 +60,7 @@ impl From<SendError<BodyError>> for ExchangeError {
         match error {
             SendError::Closed(error) => Self::Closed(UpstreamFault::Invalid(error.to_string())),
             SendError::Invalid(error) => Self::Failed(UpstreamFault::Invalid(error.to_string())),
-            SendError::Body(error) => Self::Failed(UpstreamFault::Content(error)),
+            SendError::Body(error) => Self::Failed(UpstreamFault::Body(error)),
             SendError::Unwritable => {
                 let cause = "the request cannot be written as HTTP/1.1";
                 Self::Failed(UpstreamFault::Unavailable(cause.to_owned()))

@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn other_fields_with_references_do_not_name_the_upstream_either() {
+    fn rewrites_the_other_headers_with_references_too() {
         let origin = origin("http://shop:9000", "/shop");
         check(&origin, CONTENT_LOCATION, &[("http://shop:9000/a.json", "/shop/a.json"), ("a.json", "=")]);
         check(

@@ -6,7 +6,7 @@ use demur_http1::{
     ServerConnection,
 };
 
-/// A head that is accepted is accepted by httparse too, and there is one way to tell where its body ends; and how much of it
+/// A head that is accepted is accepted by httparse too, and its body has one end; and how much of it
 /// is there already does not change the result.
 pub(crate) fn head(bytes: &[u8]) {
     let limits = Limits::default();
@@ -185,7 +185,7 @@ struct Message {
     is_complete: bool,
 }
 
-/// Feeds the pieces to a connection, which answers each request at once.
+/// Feeds the pieces to a connection, which responds to each request at once.
 fn receive<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<Message>, Option<ParseError>) {
     let (mut connection, mut headers, limits) = (ServerConnection::new(), Headers::new(), Limits::default());
     let (mut messages, mut held): (Vec<Message>, Vec<u8>) = (Vec::new(), Vec::new());

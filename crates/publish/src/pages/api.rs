@@ -140,7 +140,7 @@ impl<'a> ApiPages<'a> {
 
     /// The name of the header with the request ID, in the usual case.
     pub(crate) fn id_header(&self) -> String {
-        let name = &self.contract.request_id().field;
+        let name = &self.contract.request_id().header;
         let capital = |part: &str| {
             let mut letters = part.chars();
             letters

@@ -66,7 +66,7 @@ pub(crate) fn errors_json(api: &ApiPages<'_>, original: &Contract) -> Value {
         "contract": original.name(),
         "language": api.contract.locale(),
         "content_type": original.content_type(),
-        "request_id": original.request_id().field,
+        "request_id": original.request_id().header,
         "statuses": about.statuses.iter().map(|(status, text)| (status.to_string(), Value::from(text.clone())))
             .collect::<serde_json::Map<_, _>>(),
         "statuses_closed": about.statuses_closed,

@@ -11,7 +11,7 @@ name: aspnet
 title: ASP.NET Core problem details
 source: https://learn.microsoft.com/aspnet/core/web-api/handle-errors
 content_type: application/problem+json
-request_id: { field: X-Request-Id, prefix: "" }
+request_id: { header: X-Request-Id, prefix: "" }
 members:
   type: The section of the RFC that defines the status
   title: A short summary

@@ -11,7 +11,7 @@ name: google
 title: google.rpc.Status
 source: https://google.aip.dev/193
 code_style: SCREAMING_SNAKE_CASE
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 types:
   INVALID_ARGUMENT: The client specified an invalid argument
   FAILED_PRECONDITION: The system is not in the state that the operation needs

@@ -12,7 +12,7 @@ title: JSON:API errors
 source: https://jsonapi.org/format/#errors
 content_type: application/vnd.api+json
 code_style: snake_case
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 members:
   errors: Error objects
   errors[].id: The request's id

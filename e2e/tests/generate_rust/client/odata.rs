@@ -12,7 +12,7 @@ title: OData and Azure errors
 source: https://docs.oasis-open.org/odata/odata-json-format/v4.01/odata-json-format-v4.01.html
 description: Also the Microsoft Azure REST API guidelines, section on handling errors.
 code_style: PascalCase
-request_id: { field: x-ms-request-id, prefix: "" }
+request_id: { header: x-ms-request-id, prefix: "" }
 members:
   error.code: A name for the error
   error.message: What went wrong, in the language of the reader

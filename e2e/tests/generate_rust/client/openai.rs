@@ -12,7 +12,7 @@ title: OpenAI-shaped errors
 source: https://platform.openai.com/docs/guides/error-codes
 description: What OpenAI's client libraries read, that is type, code, param and message, and x-should-retry.
 code_style: snake_case
-request_id: { field: x-request-id, prefix: req_ }
+request_id: { header: x-request-id, prefix: req_ }
 headers: [x-should-retry]
 types:
   invalid_request_error: The request cannot be served as it is

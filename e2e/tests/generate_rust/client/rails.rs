@@ -9,7 +9,7 @@ demur: 1
 name: rails
 title: Rails-shaped errors
 source: https://guides.rubyonrails.org/active_record_validations.html
-request_id: { field: X-Request-Id, prefix: "" }
+request_id: { header: X-Request-Id, prefix: "" }
 members:
   errors: Messages by attribute
   error: What went wrong

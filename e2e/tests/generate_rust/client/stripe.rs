@@ -12,7 +12,7 @@ title: Stripe-shaped errors
 source: https://docs.stripe.com/api/errors
 description: What Stripe's client libraries read, that is type, code, param and message, and Stripe-Should-Retry.
 code_style: snake_case
-request_id: { field: Request-Id, prefix: req_ }
+request_id: { header: Request-Id, prefix: req_ }
 # Its SDKs never read Retry-After: what needs a delay must not be retried at once.
 headers: [{ should_retry_at_once: Stripe-Should-Retry }]
 types:

@@ -15,7 +15,7 @@ description: >-
   code and a human-readable message describing the error.
 source: the TrackBot Pro API's page "Error responses"
 code_style: snake_case
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 statuses:
   closed: true
   400: Bad Request

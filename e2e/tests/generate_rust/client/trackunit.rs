@@ -14,7 +14,7 @@ description: >-
   error responses also contain a JSON object with additional information about the error.
 source: the Trackunit APIs' page "Errors"
 code_style: snake_case
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 statuses:
   200: OK - requested operation was completed successfully, and a valid JSON representation of the result was returned (e.g. a Group was successfully updated)
   201: Created - requested resource was successfully created (e.g. a new Group was successfully created)

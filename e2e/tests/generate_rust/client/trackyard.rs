@@ -12,7 +12,7 @@ title: Trackyard API
 source: the Trackyard API's page on errors
 description: All Trackyard API errors return a JSON object with an error field and a message field.
 support: support@trackyard.com
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 headers: [x-ratelimit]
 statuses:
   closed: true

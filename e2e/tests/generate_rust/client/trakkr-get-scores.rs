@@ -14,7 +14,7 @@ description: >-
   codes in the 2xx range indicate success, codes in the 4xx range indicate an error that resulted from the provided
   information, and codes in the 5xx range indicate an error with our servers.
 source: the Trakkr API's page on get-scores
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 statuses:
   closed: true
   200: Success - The request was successful

@@ -13,7 +13,7 @@ description: >-
   a type, code, and human-readable message.
 source: the Trakkr API's page "Error Handling"
 code_style: snake_case
-request_id: { field: X-Request-Id, prefix: req_ }
+request_id: { header: X-Request-Id, prefix: req_ }
 doc_url: https://docs.trakkr.example/errors/{code}
 statuses:
   closed: true

@@ -17,19 +17,19 @@ fn rejection_keeps_the_connection_usable_or_announces_its_end() {
     let mut connection = shop.client.connect();
     // Small enough to be read and discarded: it must never be parsed as the next request.
     let smuggled = b"GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
-    let refused = Request::post("/items").content("application/json", smuggled);
+    let rejected = Request::post("/items").body("application/json", smuggled);
     for _ in 0..3 {
-        let answer = connection.send(&refused);
-        assert_eq!((answer.status, answer.fields.first("connection")), (401, None), "{answer:?}");
-        assert_eq!(connection.send(&refused.clone().chunked()).status, 401);
+        let response = connection.send(&rejected);
+        assert_eq!((response.status, response.headers.first("connection")), (401, None), "{response:?}");
+        assert_eq!(connection.send(&rejected.clone().chunked()).status, 401);
     }
     assert_eq!(connection.send(&Request::get("/open")).status, 200);
     assert_eq!(upstream.received().len(), 1);
 
     // Too large for that: the response announces that the connection closes.
-    let large = Request::post("/items").content("application/json", vec![b' '; 200_000]);
-    let answer = connection.send(&large);
-    assert_eq!((answer.status, answer.field("connection")), (401, "close"));
+    let large = Request::post("/items").body("application/json", vec![b' '; 200_000]);
+    let response = connection.send(&large);
+    assert_eq!((response.status, response.header("connection")), (401, "close"));
     connection.closed_within(Duration::from_secs(5)).unwrap();
 
     // A client that waits for 100 Continue is rejected at once, without it.
@@ -38,30 +38,30 @@ fn rejection_keeps_the_connection_usable_or_announces_its_end() {
         b"POST /shop/items HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\
           Content-Type: application/json\r\n\r\n",
     );
-    let answer = connection.read("POST");
-    assert_eq!((answer.status, answer.field("connection")), (401, "close"));
+    let response = connection.read("POST");
+    assert_eq!((response.status, response.header("connection")), (401, "close"));
     assert_eq!(upstream.received().len(), 1);
 }
 
 #[test]
 fn disconnects_clients_that_do_not_read_the_response() {
     let large = vec![b'x'; 32 << 20];
-    let upstream = Upstream::always(MockResponse::answer(200, &[], large));
+    let upstream = Upstream::always(MockResponse::response(200, &[], large));
     let shop = serve(&upstream, "limits: { write_timeout: 1s }\naccess_log: all", "");
     let mut socket = TcpStream::connect(shop.gateway.address()).unwrap();
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
     socket.write_all(request.as_bytes()).unwrap();
     let begun = Instant::now();
-    let told = || shop.gateway.log().lines().any(|line| line.contains("\"client.gone\""));
-    while !told() {
+    let reported = || shop.gateway.log().lines().any(|line| line.contains("\"client.gone\""));
+    while !reported() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{}", shop.gateway.log());
         thread::sleep(Duration::from_millis(20));
     }
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
 
-/// Trailers of requests end at the gateway: nobody has checked them, and some servers read them as headers. Those of
+/// Trailers of requests are not forwarded: they are not checked, and some servers read them as headers. Those of
 /// responses reach clients that asked for them (RFC 9110, section 6.5.1), without what only the gateway may set.
 #[test]
 fn trailers_pass_in_one_direction_only() {
@@ -78,9 +78,9 @@ fn trailers_pass_in_one_direction_only() {
         let said = String::from_utf8(said).unwrap();
         assert!(said.starts_with("HTTP/1.1 200 ") && said.ends_with(end), "{said}");
         let received = upstream.last();
-        assert_eq!(received.content, b"[]");
+        assert_eq!(received.body, b"[]");
         assert!(
-            received.fields.iter().all(|(name, _)| !name.eq_ignore_ascii_case("x-user-id")),
+            received.headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("x-user-id")),
             "{received:?}"
         );
     }

@@ -36,7 +36,7 @@ fn maps_html_errors_by_their_status() {
         (511, "upstream.failed"),
         (599, "upstream.failed"),
     ];
-    // The condition that means the same, where the contract answers it with the status or claims it by its name.
+    // The condition that means the same, if its error has the status or claims it by its name.
     let by_name: [(u16, &str, &[&str]); 7] = [
         (404, "resource.not_found", &["trakkr-get-scores"]),
         (
@@ -63,10 +63,10 @@ fn maps_html_errors_by_their_status() {
         for (status, condition) in rows {
             let named = by_name.iter().find(|(of, _, apis)| *of == status && apis.contains(&api));
             let condition = named.map_or(condition, |(_, named, _)| named);
-            let answer = scripted.answer(api, MockResponse::html(status));
-            let answer = assert_condition(&scripted, api, condition, answer);
+            let response = scripted.response(api, MockResponse::html(status));
+            let response = assert_condition(&scripted, api, condition, response);
             assert_eq!(
-                answer.status / 100,
+                response.status / 100,
                 status / 100 + u16::from([401, 402, 407].contains(&status)),
                 "{api}: {status}"
             );
@@ -115,19 +115,22 @@ fn reports_a_broken_or_missing_response_as_an_upstream_failure() {
         ("upstream.failed", half(500).and_closes()),
         ("upstream.refused.418", half(418).and_closes()),
         ("upstream.failed", MockResponse::stack_trace()),
-        ("upstream.failed", MockResponse::answer(500, &[], vec![b'{'; 300_000])),
-        ("upstream.failed", MockResponse::answer(500, &[("Content-Type", "application/json")], "{}")),
+        ("upstream.failed", MockResponse::response(500, &[], vec![b'{'; 300_000])),
+        ("upstream.failed", MockResponse::response(500, &[("Content-Type", "application/json")], "{}")),
         (
             "upstream.failed",
             MockResponse::json(500, &json!({ "error": MARKER, "trace": ["at Store::read"] })),
         ),
-        ("upstream.failed", MockResponse::answer(500, &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\x00")),
+        (
+            "upstream.failed",
+            MockResponse::response(500, &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\x00"),
+        ),
     ];
     let scripted = MockedGateway::start();
     for api in APIS {
         for (condition, reaction) in &rows {
-            let answer = scripted.answer(api, reaction.clone());
-            assert_condition(&scripted, api, condition, answer);
+            let response = scripted.response(api, reaction.clone());
+            assert_condition(&scripted, api, condition, response);
         }
     }
 }
@@ -138,8 +141,8 @@ fn rejects_a_nonexistent_status() {
     let scripted = MockedGateway::start();
     for api in APIS {
         for status in [600, 799, 999] {
-            let answer = scripted.answer(api, MockResponse::html(status));
-            assert_condition(&scripted, api, "upstream.invalid_response", answer);
+            let response = scripted.response(api, MockResponse::html(status));
+            assert_condition(&scripted, api, "upstream.invalid_response", response);
         }
     }
 }
@@ -150,8 +153,8 @@ fn unrequested_switching_protocols_is_an_invalid_response() {
     let scripted = MockedGateway::start();
     for api in APIS {
         let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
-        let answer = scripted.answer(api, MockResponse::bytes(format!("{switch}{MARKER}")).and_closes());
-        assert_condition(&scripted, api, "upstream.invalid_response", answer);
+        let response = scripted.response(api, MockResponse::bytes(format!("{switch}{MARKER}")).and_closes());
+        assert_condition(&scripted, api, "upstream.invalid_response", response);
     }
 }
 
@@ -161,9 +164,9 @@ fn skips_interim_responses() {
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     for api in APIS {
         let reaction = MockResponse::bytes(interim).and("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-        assert_eq!(scripted.answer(api, reaction).content, b"{}");
+        assert_eq!(scripted.response(api, reaction).body, b"{}");
         let reaction = MockResponse::bytes(interim).and("HTTP/1.1 500 S\r\nContent-Length: 0\r\n\r\n");
-        assert_condition(&scripted, api, "upstream.failed", scripted.answer(api, reaction));
+        assert_condition(&scripted, api, "upstream.failed", scripted.response(api, reaction));
     }
 }
 
@@ -179,10 +182,10 @@ fn does_not_parse_errors_of_another_api() {
     ];
     let scripted = MockedGateway::start();
     for api in APIS {
-        for (_, content) in &others {
+        for (_, body) in &others {
             for (status, condition) in [(400, "upstream.refused.400"), (500, "upstream.failed")] {
-                let answer = scripted.answer(api, MockResponse::json(status, content));
-                assert_condition(&scripted, api, condition, answer);
+                let response = scripted.response(api, MockResponse::json(status, body));
+                assert_condition(&scripted, api, condition, response);
             }
         }
     }
@@ -192,7 +195,7 @@ fn does_not_parse_errors_of_another_api() {
 #[test]
 fn forwards_a_valid_retry_after_of_the_upstream() {
     let delay = |said: &str, scripted: &MockedGateway, api: &str| -> Response {
-        scripted.answer(api, MockResponse::answer(503, &[("Retry-After", said)], MARKER))
+        scripted.response(api, MockResponse::response(503, &[("Retry-After", said)], MARKER))
     };
     let rows = [
         ("7", Some("7")),
@@ -207,13 +210,13 @@ fn forwards_a_valid_retry_after_of_the_upstream() {
     let scripted = MockedGateway::start();
     for api in APIS {
         for (said, passed) in rows {
-            let answer = delay(said, &scripted, api);
-            assert_eq!(answer.fields.first("retry-after"), passed, "{said:?}: {answer:?}");
+            let response = delay(said, &scripted, api);
+            assert_eq!(response.headers.first("retry-after"), passed, "{said:?}: {response:?}");
         }
     }
 }
 
-/// A silence ends with the configured time-out, before the head and in a failed response's content alike.
+/// A silent upstream runs into the configured timeout, before the head and in the body of an error response.
 #[test]
 fn upstream_timeout_is_as_configured() {
     let folder = TestDir::of_examples();
@@ -230,14 +233,14 @@ fn upstream_timeout_is_as_configured() {
             ),
         ] {
             let began = Instant::now();
-            assert_condition(&scripted, api, condition, scripted.answer(api, reaction));
+            assert_condition(&scripted, api, condition, scripted.response(api, reaction));
             assert!(began.elapsed() >= Duration::from_millis(300), "it was waited for");
             assert!(began.elapsed() < Duration::from_secs(10), "and not for ever: {:?}", began.elapsed());
         }
     }
 }
 
-/// HEAD's answer has no body, a failed one neither, and the connection to the upstream is sound after it.
+/// The response to HEAD has no body, also if it is an error, and the connection to the upstream stays usable.
 #[test]
 fn error_response_to_head_has_no_body() {
     let scripted = MockedGateway::start();
@@ -260,12 +263,12 @@ fn error_response_to_head_has_no_body() {
 /// that comes later, when the next request is on its way, nobody could tell from that request's response.)
 #[test]
 fn discards_unrequested_responses() {
-    let answer = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    let response = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nasked for\r\n0\r\n\r\n".to_owned();
     let scripted = MockedGateway::start();
-    for asked in [answer("asked for"), chunked] {
-        scripted.upstream_does(MockResponse::bytes(asked + &answer("unasked")));
+    for asked in [response("asked for"), chunked] {
+        scripted.upstream_does(MockResponse::bytes(asked + &response("unasked")));
         for api in APIS.into_iter().cycle().take(200) {
             let got = scripted.client(api).send(&sound_request(api, scripted.key(api)));
             assert_eq!((got.status, got.text().as_str()), (200, "asked for"), "{api}: {got:?}");
@@ -285,6 +288,6 @@ fn does_not_wait_for_a_slow_error_body() {
         drip = drip.and("x").and_wait(Duration::from_millis(200));
     }
     let began = Instant::now();
-    assert_condition(&scripted, "trackyard", "upstream.failed", scripted.answer("trackyard", drip));
+    assert_condition(&scripted, "trackyard", "upstream.failed", scripted.response("trackyard", drip));
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

@@ -2,14 +2,14 @@
 
 /// Names in lower case, values as text. A value that is not UTF-8 has replacement characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields(Vec<(String, String)>);
+pub struct Headers(Vec<(String, String)>);
 
-impl Fields {
+impl Headers {
     pub(crate) fn parsed(headers: &[httparse::Header<'_>]) -> Self {
-        let field = |header: &httparse::Header<'_>| {
+        let header = |header: &httparse::Header<'_>| {
             (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned())
         };
-        Self(headers.iter().map(field).collect())
+        Self(headers.iter().map(header).collect())
     }
 
     /// The first value of a header. The name is case-insensitive.
