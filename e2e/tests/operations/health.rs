@@ -30,9 +30,9 @@ fn endpoints_are_for_reading_only() {
         ("GET", "/health/../metrics", 404, ""),
     ] {
         let response = scene.probe(method, path);
-        assert_eq!((response.status, response.field("allow")), (status, allow), "{method} {path}");
-        assert_eq!(response.field("cache-control"), "no-store", "{method} {path}");
-        assert_eq!(response.content.is_empty(), method == "HEAD", "{method} {path}");
+        assert_eq!((response.status, response.header("allow")), (status, allow), "{method} {path}");
+        assert_eq!(response.header("cache-control"), "no-store", "{method} {path}");
+        assert_eq!(response.body.is_empty(), method == "HEAD", "{method} {path}");
     }
     let bad = scene.probe("G@T x", "/metrics");
     assert_eq!(bad.status, 400);
@@ -73,7 +73,7 @@ fn a_shutdown_is_announced_before_it_begins() {
                 let response = connection.send(&Request::get("/items").key(&key));
                 assert_eq!(response.status, 200, "{response:?}");
                 served.fetch_or(is_told.load(Ordering::Relaxed), Ordering::Relaxed);
-                if response.field("connection") == "close" {
+                if response.header("connection") == "close" {
                     return;
                 }
                 assert!(begun.elapsed() < Duration::from_secs(60));

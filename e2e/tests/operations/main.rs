@@ -36,7 +36,7 @@ impl Scene {
     fn start(limits: &str) -> Self {
         let upstream = Upstream::start(|received| {
             let status = received.target.strip_prefix("/items/").and_then(|status| status.parse().ok());
-            MockResponse::answer(status.unwrap_or(200), &[], "")
+            MockResponse::response(status.unwrap_or(200), &[], "")
         });
         let folder = TestDir::empty();
         folder.write("openapi.yaml", DOCUMENT);
