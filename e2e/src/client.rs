@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use demur_contract::Contract;
+use rustls::ClientConfig;
 
 use crate::check::{self, Shape};
+use crate::transport::Transport;
 use crate::wire::Reader;
 use crate::{Request, Response};
 
@@ -22,13 +24,21 @@ pub struct Client {
     address: SocketAddr,
     mount: String,
     contract: Arc<Contract>,
+    /// TLS, with the name of the server.
+    tls: Option<(Arc<ClientConfig>, String)>,
 }
 
 impl Client {
     /// A client for the API that is mounted at this path and has this contract. Built-in contracts are loaded by
     /// [`contract`](crate::contract).
     pub fn new(address: SocketAddr, mount: &str, contract: Arc<Contract>) -> Self {
-        Self { address, mount: mount.to_owned(), contract }
+        Self { address, mount: mount.to_owned(), contract, tls: None }
+    }
+
+    /// The same client over TLS, which asks for the server of this name.
+    #[must_use]
+    pub fn secure(self, config: Arc<ClientConfig>, name: &str) -> Self {
+        Self { tls: Some((config, name.to_owned())), ..self }
     }
 
     /// The contract of the expected responses.
@@ -51,19 +61,24 @@ impl Client {
         self.try_connect().unwrap_or_else(|error| panic!("no connection to {}: {error}", self.address))
     }
 
-    fn try_connect(&self) -> io::Result<Connection> {
+    /// Like [`connect`](Self::connect); a connection that fails, or its handshake, is an `Err`.
+    pub fn try_connect(&self) -> io::Result<Connection> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
+        let stream = match &self.tls {
+            None => Transport::Plain(stream),
+            Some((config, name)) => Transport::client(stream, config, name)?,
+        };
         Ok(Connection { reader: Reader::new(stream.try_clone()?), stream, client: self.clone() })
     }
 }
 
 /// One connection.
 pub struct Connection {
-    stream: TcpStream,
-    reader: Reader<TcpStream>,
+    stream: Transport,
+    reader: Reader<Transport>,
     client: Client,
 }
 

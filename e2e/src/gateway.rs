@@ -84,7 +84,7 @@ impl Gateway {
         let line = process.line();
         let ready: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let url = ready["gateway"].as_str().unwrap_or_default();
-        let address = url.strip_prefix("http://").and_then(|address| address.parse().ok());
+        let address = url.split_once("://").and_then(|(_, address)| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("no address: {line}"));
         let mut keys = HashMap::new();
         for (api, listed) in ready["apis"].as_object().into_iter().flatten() {

@@ -19,6 +19,7 @@
     reason = "test support: a test that cannot go on should stop and say where"
 )]
 
+mod certificates;
 mod check;
 mod client;
 mod gateway;
@@ -31,9 +32,11 @@ mod program;
 mod request;
 pub mod servers;
 mod test_dir;
+mod transport;
 mod upstream;
 mod wire;
 
+pub use certificates::{Authority, Certified};
 pub use check::{contract, read_contract};
 pub use client::{Client, Connection};
 pub use gateway::{Example, Gateway};

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
@@ -86,6 +87,13 @@ impl TestDir {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("it is in the folder")).expect("the folder is ours");
         fs::write(path, text).expect("the folder is ours");
+    }
+
+    /// Writes a file that only its owner can read.
+    pub fn write_secret(&self, name: &str, text: &str) {
+        self.write(name, text);
+        let owner_only = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(self.path().join(name), owner_only).expect("the folder is ours");
     }
 
     /// Replaces text in the configuration, which must contain it.

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
 use socket2::SockRef;
 
 use crate::Headers;
+use crate::transport::Transport;
 use crate::wire::Reader;
 
 /// Text in upstream responses that no client may see. The checking client looks for it in every rejection.
@@ -152,22 +154,41 @@ pub struct Upstream {
 impl Upstream {
     /// Starts a server that calls this for every request.
     pub fn start(react: impl Fn(&Received) -> MockResponse + Send + Sync + 'static) -> Self {
+        Self::start_on(None, Arc::new(react))
+    }
+
+    fn start_on(tls: Option<Arc<ServerConfig>>, react: Arc<React>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let received = Arc::new(Mutex::new(Vec::new()));
         let is_ending = Arc::new(AtomicBool::new(false));
-        let react: Arc<React> = Arc::new(react);
         let (kept, ending) = (Arc::clone(&received), Arc::clone(&is_ending));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if ending.load(Ordering::SeqCst) {
                     return;
                 }
-                let (kept, react) = (Arc::clone(&kept), Arc::clone(&react));
-                thread::spawn(move || serve(stream, &kept, &*react));
+                let (kept, react, tls) = (Arc::clone(&kept), Arc::clone(&react), tls.clone());
+                thread::spawn(move || {
+                    let transport = match &tls {
+                        None => Ok(Transport::Plain(stream)),
+                        Some(config) => Transport::server(stream, config),
+                    };
+                    if let Ok(transport) = transport {
+                        serve(transport, &kept, &*react);
+                    }
+                });
             }
         });
         Self { address, received, is_ending }
+    }
+
+    /// Starts a server over TLS that calls this for every request.
+    pub fn start_tls(
+        config: Arc<ServerConfig>,
+        react: impl Fn(&Received) -> MockResponse + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_on(Some(config), Arc::new(react))
     }
 
     /// Starts a server that always does the same.
@@ -220,7 +241,7 @@ impl Drop for Upstream {
 }
 
 /// Serves a connection until one side closes it. Errors are ignored: the gateway must cope with them.
-fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
+fn serve(mut stream: Transport, received: &Mutex<Vec<Received>>, react: &React) {
     let Ok(reading) = stream.try_clone() else { return };
     let mut reader = Reader::new(reading);
     while let Ok(head) = reader.request_head() {
@@ -230,7 +251,7 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
         let reaction = react(&request);
         for step in &reaction.steps {
             let done = match step {
-                Step::Write(bytes) => (&stream).write_all(bytes),
+                Step::Write(bytes) => stream.write_all(bytes),
                 Step::Wait(time) => {
                     thread::sleep(*time);
                     Ok(())
@@ -248,7 +269,7 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
         if reaction.resets {
             // Closed with a linger time of zero, it is reset; the reader's handle is dropped first.
             drop(reader);
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(stream.tcp()).set_linger(Some(Duration::ZERO));
             return;
         }
         if reaction.closes {

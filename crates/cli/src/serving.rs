@@ -134,7 +134,8 @@ impl Running {
 
     /// The URL of the first listener.
     pub(crate) fn url(&self) -> String {
-        self.listeners().first().map(|first| format!("http://{}", first.address)).unwrap_or_default()
+        let first = self.listeners().first();
+        first.map(|first| format!("{}://{}", first.scheme(), first.address)).unwrap_or_default()
     }
 
     /// The store.

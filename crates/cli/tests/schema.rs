@@ -119,6 +119,9 @@ fn sound_contract() -> Json {
 
 const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("", ""),
+    ("/listen", "/definitions/listener"),
+    ("/listen/tls", "/definitions/listener/properties/tls"),
+    ("/listen/tls/certificates/0", "/definitions/listener/properties/tls/properties/certificates/items"),
     ("/limits", "/properties/limits"),
     ("/limits/min_body_rate", "/properties/limits/properties/min_body_rate"),
     ("/cache", "/properties/cache"),
@@ -138,6 +141,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/apis/0/versions/0/match", "/definitions/match"),
     ("/apis/0/versions/0/match/header", "/definitions/matchHeader"),
     ("/apis/0/upstream", "/definitions/upstream"),
+    ("/apis/0/upstream/tls", "/definitions/upstream/properties/tls"),
     ("/apis/0/authentication", "/definitions/authentication"),
     ("/apis/0/authentication/also", "/definitions/alsoAuthentication"),
     ("/apis/0/authentication/failures", "/definitions/authentication/properties/failures"),
@@ -158,12 +162,13 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 
 fn sound_configuration() -> Json {
     json(
-        "{ demur: 2, limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, docs: { path: /pages }, reload: { watch: true },
+        "{ demur: 2, listen: { address: '127.0.0.1:8443', tls: { certificates: [{ certificate: shop.pem, key: shop.key }] } },
+           limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, docs: { path: /pages }, reload: { watch: true },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },
            apis: [{ name: shop, contract: problem, openapi: openapi.yaml, mount: { path: /shop },
                     versions: [{ contract: problem, match: { header: { name: V, value: '1' } } }],
-                    upstream: { url: 'http://127.0.0.1:9' },
+                    upstream: { url: 'https://127.0.0.1:9', tls: { roots: shop.pem } },
                     authentication: { prefix: shp, also: { header: X-Key }, failures: { requests: 9, per: 1m } },
                     validation: { formats: assert },
                     cors: { origins: ['https://app.example'] }, overload: { in_flight: 9 },
@@ -186,6 +191,9 @@ fn load_configuration(file: &Json) -> Result<(), Diagnostics> {
         "paths": { "/a": { "get": { "operationId": "list", "responses": { "200": { "description": "" } } } } },
     });
     std::fs::write(folder.path().join("openapi.yaml"), document.to_string()).unwrap();
+    let certified = rcgen::generate_simple_self_signed(["shop.example".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("shop.pem"), certified.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("shop.key"), certified.signing_key.serialize_pem()).unwrap();
     let source: Arc<Source> = Source::new("demur.yaml", file.to_string());
     demur_config::load_gateway(&source, folder.path()).map(drop)
 }

@@ -7,7 +7,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,9 @@ use demur_journal::Sink;
 use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
 use crate::probes::StoreProbe;
+use crate::tls::server::ListenerTls;
 use crate::trusted_proxies::TrustedProxies;
+use crate::upstream::settings::Upstream;
 
 /// The configuration of a gateway.
 #[derive(Debug)]
@@ -128,6 +129,20 @@ pub struct Listener {
     pub name: Option<Arc<str>>,
     /// The address.
     pub address: SocketAddr,
+    /// TLS; `None` for plain HTTP.
+    pub tls: Option<Arc<ListenerTls>>,
+}
+
+impl Listener {
+    /// Plain HTTP on this address.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { name: None, address, tls: None }
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// An API and its upstream.
@@ -137,25 +152,6 @@ pub struct ApiConfig {
     pub settings: ApiSettings,
     /// Where its requests are forwarded to.
     pub upstream: Upstream,
-}
-
-/// The upstream of an API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Host and port to connect to.
-    pub address: String,
-    /// The value of `Host` in forwarded requests.
-    pub authority: http::uri::Authority,
-    /// The prefix of every path.
-    pub path: String,
-    /// The timeout of connecting.
-    pub connect_timeout: Duration,
-    /// The timeout from the request to the head of the response, and between two chunks of its body.
-    pub timeout: Duration,
-    /// Maximum number of headers of a response.
-    pub max_headers: usize,
-    /// Connections that are idle for longer are closed.
-    pub idle_timeout: Duration,
 }
 
 /// A store, by its URL.
@@ -169,7 +165,7 @@ impl Config {
     /// With one listener on `127.0.0.1:8080`, the store `demur.db`, no plans and no APIs, and defaults otherwise.
     pub fn new(default_contract: Arc<Contract>) -> Self {
         Self {
-            listeners: vec![Listener { name: None, address: DEFAULT_LISTEN }],
+            listeners: vec![Listener::new(DEFAULT_LISTEN)],
             store: StoreUrl::Sqlite(PathBuf::from("demur.db")),
             default_contract,
             workers: None,
@@ -190,104 +186,5 @@ impl Config {
     }
 }
 
-/// Headers that the response of an upstream may have by default.
-const DEFAULT_MAX_HEADERS: usize = 100;
-/// Shorter than the idle timeout of common servers.
-const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The default address to listen on.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-
-/// Parses `http://HOST[:PORT][/PATH]`; the other settings have their defaults.
-impl FromStr for Upstream {
-    type Err = UpstreamUrlError;
-
-    fn from_str(url: &str) -> Result<Self, UpstreamUrlError> {
-        let uri: http::Uri = url.parse().map_err(|_| UpstreamUrlError::NotAUrl)?;
-        let authority = uri.authority().cloned().ok_or(UpstreamUrlError::NotAUrl)?;
-        if authority.as_str().contains('@') || uri.query().is_some() {
-            return Err(UpstreamUrlError::CredentialsOrQuery);
-        }
-        if uri.scheme_str() != Some("http") {
-            return Err(UpstreamUrlError::NotPlainHttp);
-        }
-        let port = match authority.as_str().strip_prefix(authority.host()) {
-            None | Some("") => Some(80),
-            Some(port) => {
-                port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0)
-            }
-        };
-        let port = port.ok_or(UpstreamUrlError::Port)?;
-        let address = format!("{}:{port}", authority.host());
-        check_host(authority.host())?;
-        Ok(Self {
-            address,
-            path: uri.path().trim_end_matches('/').to_owned(),
-            authority,
-            connect_timeout: Duration::from_secs(2),
-            timeout: Duration::from_secs(30),
-            max_headers: DEFAULT_MAX_HEADERS,
-            idle_timeout: DEFAULT_IDLE_TIMEOUT,
-        })
-    }
-}
-
-/// Why a text is not the URL of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UpstreamUrlError {
-    /// It cannot be parsed, or has no host.
-    NotAUrl,
-    /// It has credentials or a query, neither of which is ever sent.
-    CredentialsOrQuery,
-    /// Its scheme is another than `http`.
-    NotPlainHttp,
-    /// Its port is not between 1 and 65535.
-    Port,
-    /// Its host is neither a name nor an address in its usual form.
-    UnusualHost(String),
-    /// Its host is a link-local address, where the metadata services of clouds are.
-    LinkLocal(String),
-}
-
-impl fmt::Display for UpstreamUrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAUrl => f.write_str("not a URL"),
-            Self::CredentialsOrQuery => {
-                f.write_str("the URL of an upstream has a host, a port and a path only")
-            }
-            Self::NotPlainHttp => f.write_str("only `http://` upstreams are supported"),
-            Self::Port => f.write_str("the port must be between 1 and 65535"),
-            Self::UnusualHost(host) => {
-                write!(f, "`{host}` is neither a host name nor an address in its usual form")
-            }
-            Self::LinkLocal(host) => {
-                write!(f, "`{host}` is a link-local address, where cloud metadata services are")
-            }
-        }
-    }
-}
-
-impl std::error::Error for UpstreamUrlError {}
-
-/// Link-local addresses lead to the metadata services of clouds, where credentials are. A name is checked when it is
-/// resolved.
-fn check_host(host: &str) -> Result<(), UpstreamUrlError> {
-    let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
-        // What ends in a number is an address in one of the forms that resolvers still accept: decimal, octal,
-        // hexadecimal, or with fewer than four parts.
-        let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-        let is_number = last.strip_prefix("0x").unwrap_or(last).bytes().all(|byte| byte.is_ascii_hexdigit())
-            && last.starts_with(|first: char| first.is_ascii_digit());
-        return if is_number { Err(UpstreamUrlError::UnusualHost(host.to_owned())) } else { Ok(()) };
-    };
-    if is_link_local(address) { Err(UpstreamUrlError::LinkLocal(host.to_owned())) } else { Ok(()) }
-}
-
-/// Whether an address is link-local, however it is written.
-pub(crate) fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => (address.segments()[0] & 0xffc0) == 0xfe80,
-    }
-}

@@ -23,6 +23,7 @@ use crate::probes::Lifecycle;
 use crate::reload::{GatewayHandle, StaticSettings};
 use crate::scrape::{ReloadCounts, ScrapeContext};
 use crate::snapshot::SnapshotCell;
+use crate::tls::watch::Certificates;
 use crate::worker::{AcceptedConnection, Worker};
 use crate::worker_context::WorkerContext;
 
@@ -42,7 +43,7 @@ pub struct Gateway {
 /// One address that is bound.
 #[derive(Debug)]
 struct BoundListener {
-    name: Option<Arc<str>>,
+    listener: Arc<Listener>,
     socket: TcpListener,
 }
 
@@ -70,9 +71,9 @@ pub struct BindError {
 impl Gateway {
     /// Binds the addresses of clients, and that of the operations listener: all or none.
     pub fn bind(listeners: &[Listener], operations: Option<SocketAddr>) -> Result<Self, BindError> {
-        let bound = listeners.iter().map(|Listener { name, address }| match bind(*address) {
-            Ok(socket) => Ok(BoundListener { name: name.clone(), socket }),
-            Err(error) => Err(BindError { address: *address, error }),
+        let bound = listeners.iter().map(|listener| match bind(listener.address) {
+            Ok(socket) => Ok(BoundListener { listener: Arc::new(listener.clone()), socket }),
+            Err(error) => Err(BindError { address: listener.address, error }),
         });
         let bound = bound.collect::<Result<_, _>>()?;
         let operations = operations
@@ -135,13 +136,16 @@ impl Gateway {
         });
         let operations = operations.transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listeners = self.bound.iter().map(BoundListener::listener).collect::<io::Result<_>>()?;
+        let listeners: Vec<Listener> =
+            self.bound.iter().map(BoundListener::listener).collect::<io::Result<_>>()?;
+        let certificates = Certificates::of(&listeners);
         let (bound, accepting) = (self.bound, Arc::clone(&snapshots));
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let acceptor =
                     Acceptor { workers: &workers, snapshots: &accepting, descriptors: &descriptors };
-                join_all(bound.into_iter().map(|bound| acceptor.run(bound, ended.clone()))).await;
+                let accepting = join_all(bound.into_iter().map(|bound| acceptor.run(bound, ended.clone())));
+                certificates.watch_while(accepting).await;
             });
             // All of them at once, so that none waits for another one before it ends.
             let threads: Vec<_> = workers.into_iter().map(Worker::finish).collect();
@@ -169,6 +173,12 @@ impl RunningGateway {
     /// The listeners, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// Reads the certificates of the listeners again, and uses them for new connections. One that cannot be used is logged,
+    /// and the previous one kept. This happens by itself within seconds after a file has changed.
+    pub fn reload_certificates(&self) {
+        Certificates::of(&self.listeners).reload();
     }
 
     /// Reloads the configuration, from any thread.
@@ -201,7 +211,7 @@ impl RunningGateway {
 
 impl BoundListener {
     fn listener(&self) -> io::Result<Listener> {
-        Ok(Listener { name: self.name.clone(), address: self.socket.local_addr()? })
+        Ok(Listener { address: self.socket.local_addr()?, ..(*self.listener).clone() })
     }
 }
 
@@ -226,7 +236,7 @@ struct Acceptor<'a> {
 impl Acceptor<'_> {
     /// Accepts connections until the gateway shuts down, and then those in the queue: their clients are connected already.
     async fn run(self, bound: BoundListener, mut ending: watch::Receiver<bool>) {
-        let BoundListener { name, socket } = bound;
+        let BoundListener { listener: settings, socket } = bound;
         let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
         let accepting = async {
             loop {
@@ -235,7 +245,7 @@ impl Acceptor<'_> {
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
-                if let Err(error) = self.dispatch(listener.accept().await, name.as_ref()) {
+                if let Err(error) = self.dispatch(listener.accept().await, &settings) {
                     // Mostly because of missing file descriptors: wait until connections have ended.
                     if self.descriptors.is_report_due() {
                         tracing::warn!(%error, "accept failed");
@@ -247,14 +257,14 @@ impl Acceptor<'_> {
         };
         tokio::select! {
             () = accepting => {}
-            _ = ending.wait_for(|ending| *ending) => self.drain(&listener, name.as_ref()).await,
+            _ = ending.wait_for(|ending| *ending) => self.drain(&listener, &settings).await,
         }
     }
 
     /// Accepts the connections in the queue.
-    async fn drain(self, listener: &tokio::net::TcpListener, name: Option<&Arc<str>>) {
+    async fn drain(self, listener: &tokio::net::TcpListener, settings: &Arc<Listener>) {
         while let Some(accepted) = listener.accept().now_or_never() {
-            if self.dispatch(accepted, name).is_err() {
+            if self.dispatch(accepted, settings).is_err() {
                 return;
             }
         }
@@ -263,7 +273,7 @@ impl Acceptor<'_> {
     fn dispatch(
         self,
         accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>,
-        name: Option<&Arc<str>>,
+        settings: &Arc<Listener>,
     ) -> io::Result<()> {
         let (socket, peer) = accepted?;
         let descriptor = self.descriptors.take();
@@ -276,7 +286,7 @@ impl Acceptor<'_> {
             return Ok(());
         }
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open()) {
-            let (listener, overloaded) = (name.cloned(), open >= max_connections);
+            let (listener, overloaded) = (Arc::clone(settings), open >= max_connections);
             worker.dispatch(AcceptedConnection { socket, peer, listener, overloaded, descriptor });
         }
         Ok(())

@@ -17,6 +17,7 @@ mod proxy;
 mod reload;
 mod scrape;
 mod snapshot;
+mod tls;
 mod trusted_proxies;
 mod upstream;
 mod worker;
@@ -25,7 +26,7 @@ mod worker_context;
 pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{
     ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
-    ReloadSettings, StoreUrl, Upstream, UpstreamUrlError,
+    ReloadSettings, StoreUrl,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;
@@ -35,7 +36,11 @@ pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
 pub use probes::{StoreProbe, StoreStatus};
 pub use reload::{GatewayHandle, ReloadError};
+pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
+pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};
+pub use tls::server::ListenerTls;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
+pub use upstream::settings::{Endpoint, EndpointAddress, HostHeader, Upstream, UpstreamUrlError};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

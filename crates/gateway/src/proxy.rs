@@ -11,13 +11,13 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use http::{HeaderMap, Request, Response};
 
-use crate::config::Upstream;
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
 use crate::listener::request_body::ClientBody;
 use crate::snapshot::Snapshot;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::client::{UpstreamClient, UpstreamRequestBody};
+use crate::upstream::settings::Upstream;
 
 /// The body of a response to a client.
 pub(crate) type ProxyBody = ResponseBody<Box<UpstreamBody<UpstreamRequestBody<ClientBody>>>>;

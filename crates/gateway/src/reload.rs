@@ -18,11 +18,13 @@ use demur_contract::Contract;
 use demur_engine::{Api, Engine, PageLookup};
 
 use crate::access_log::{JournalFilter, LogFilters, LogReopener, LogSettings, LogTarget};
-use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl, Upstream};
+use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl};
 use crate::limits::ListenerLimits;
 use crate::scrape::ReloadCounts;
 use crate::snapshot::{Snapshot, SnapshotCell};
+use crate::tls::watch::Certificates;
 use crate::trusted_proxies::TrustedProxies;
+use crate::upstream::settings::Upstream;
 
 /// Reloads the configuration of a running gateway. Clones are handles of the same gateway.
 #[derive(Clone)]
@@ -91,6 +93,7 @@ impl GatewayHandle {
         let generation = next.generation;
         // Keys are looked up again with the first request under new plans, which needs them.
         plans.replace(of_plans);
+        Certificates::of(&started_with.listeners).reload();
         snapshots.replace(next);
         counts.accepted.fetch_add(1, Ordering::Relaxed);
         counts.loaded_now();

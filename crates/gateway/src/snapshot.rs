@@ -11,9 +11,9 @@ use demur_engine::{Api, Engine};
 use tokio::sync::watch;
 
 use crate::access_log::LogFilters;
-use crate::config::Upstream;
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
+use crate::upstream::settings::Upstream;
 
 /// The state that requests are served with.
 pub(crate) struct Snapshot {

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
+use crate::config::Listener;
 use crate::listener::connection::{Accepted, ConnectionContext};
 use crate::listener::connections::{Activity, ConnectionTable};
 use crate::listener::descriptors::Descriptor;
@@ -23,8 +24,7 @@ pub(crate) struct AcceptedConnection {
     pub(crate) socket: std::net::TcpStream,
     /// The client's address when the connection was accepted. After a reset the socket does not know it any more.
     pub(crate) peer: SocketAddr,
-    /// The name of its listener.
-    pub(crate) listener: Option<Arc<str>>,
+    pub(crate) listener: Arc<Listener>,
     /// There are more connections than the limit: its requests are rejected.
     pub(crate) overloaded: bool,
     pub(crate) descriptor: Descriptor,

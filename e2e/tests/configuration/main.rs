@@ -16,7 +16,7 @@ mod rows;
 mod settings;
 mod whole;
 
-use demur_e2e::{Outcome, TestDir};
+use demur_e2e::{Authority, Outcome, TestDir};
 
 /// A configuration in which nothing is wrong, with all that it names.
 const SOUND: [(&str, &str); 3] = [
@@ -30,7 +30,28 @@ fn sound_folder() -> TestDir {
     for (name, text) in SOUND {
         folder.write(name, text);
     }
+    write_certificates(&folder);
     folder
+}
+
+/// Certificates that are good and bad, each as `NAME.pem`, and their keys.
+fn write_certificates(folder: &TestDir) {
+    let authority = Authority::new();
+    let name = &["shop.example"];
+    for (file, certified) in [
+        ("good", authority.issue(name)),
+        ("other", authority.issue(name)),
+        ("expired", authority.issue_valid(name, -20, -10)),
+        ("future", authority.issue_valid(name, 10, 20)),
+        ("ending", authority.issue_valid(name, -10, 5)),
+    ] {
+        folder.write(&format!("{file}.pem"), &certified.certificate);
+        folder.write_secret(&format!("{file}.key"), &certified.key);
+        folder.write(&format!("{file}-open.key"), &certified.key);
+    }
+    folder.write("weak.pem", include_str!("sound/weak.pem"));
+    folder.write("garbage.pem", "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n");
+    folder.write_secret("garbage.key", "-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n");
 }
 
 /// Rejects what of a document cannot be used, which is a warning otherwise.

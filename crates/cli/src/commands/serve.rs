@@ -114,7 +114,7 @@ fn log_lockouts(tolerated: &Tolerated) {
 
 /// The addresses of the listeners, for people and for programs.
 fn addresses(listeners: &[Listener]) -> (Vec<String>, BTreeMap<&str, String>) {
-    let url = |listener: &Listener| format!("http://{}", listener.address);
+    let url = |listener: &Listener| format!("{}://{}", listener.scheme(), listener.address);
     let labeled = |listener: &Listener| match &listener.name {
         Some(name) => format!("{} ({name})", url(listener)),
         None => url(listener),

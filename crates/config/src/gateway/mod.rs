@@ -2,6 +2,7 @@
 
 mod access_log;
 mod cache;
+mod certificates;
 mod checks;
 mod count;
 mod docs;

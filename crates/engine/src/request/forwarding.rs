@@ -24,6 +24,8 @@ pub(crate) struct Arrival<'r> {
     pub(crate) mount: &'r str,
     /// The client's address.
     pub(crate) client: Option<&'r HeaderValue>,
+    /// Whether its connection uses TLS.
+    pub(crate) is_secure: bool,
     /// Whether a trusted proxy sent it.
     pub(crate) is_trusted: bool,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Arrival<'r> {
 /// Sets the headers.
 pub(crate) fn set(headers: &mut HeaderMap, arrival: Arrival<'_>) {
     let sent = if arrival.is_trusted { Sent::read(headers) } else { Sent::default() };
-    let proto = sent.proto.as_deref().unwrap_or("http");
+    let proto = sent.proto.as_deref().unwrap_or(if arrival.is_secure { "https" } else { "http" });
     let host = sent.host.as_deref().or(arrival.host).filter(|host| is_host(host));
     if let Some(forwarded) = forwarded(arrival.client, host, proto) {
         headers.insert(FORWARDED, forwarded);
@@ -179,8 +181,13 @@ mod tests {
     fn tells_the_upstream_how_the_client_sees_the_api() {
         let client = HeaderValue::from_static("192.0.2.7");
         let six = HeaderValue::from_static("2001:db8::7");
-        let direct =
-            Arrival { host: Some("api.example"), mount: "/shop", client: Some(&client), is_trusted: false };
+        let direct = Arrival {
+            host: Some("api.example"),
+            mount: "/shop",
+            client: Some(&client),
+            is_secure: false,
+            is_trusted: false,
+        };
         let trusted = Arrival { is_trusted: true, ..direct };
         for (sent, arrival, expected) in [
             (
@@ -201,6 +208,7 @@ mod tests {
                     host: Some("[2001:db8::1]:8080"),
                     mount: "",
                     client: Some(&six),
+                    is_secure: false,
                     is_trusted: false,
                 },
                 &[
@@ -212,10 +220,41 @@ mod tests {
                     "x-forwarded-proto: http",
                 ],
             ),
+            (
+                &[],
+                Arrival { is_secure: true, ..direct },
+                &[
+                    "forwarded: for=192.0.2.7;host=api.example;proto=https",
+                    "via: 1.1 demur",
+                    "x-forwarded-host: api.example",
+                    "x-forwarded-port: 443",
+                    "x-forwarded-prefix: /shop",
+                    "x-forwarded-proto: https",
+                ],
+            ),
+            // A proxy that ends TLS for its own clients.
+            (
+                &[("x-forwarded-proto", "http")],
+                Arrival { is_secure: true, ..trusted },
+                &[
+                    "forwarded: for=192.0.2.7;host=api.example;proto=http",
+                    "via: 1.1 demur",
+                    "x-forwarded-host: api.example",
+                    "x-forwarded-port: 80",
+                    "x-forwarded-prefix: /shop",
+                    "x-forwarded-proto: http",
+                ],
+            ),
             // No host, and one that would break out of the quotes.
             (
                 &[],
-                Arrival { host: Some("a\";proto=https"), mount: "", client: None, is_trusted: false },
+                Arrival {
+                    host: Some("a\";proto=https"),
+                    mount: "",
+                    client: None,
+                    is_secure: false,
+                    is_trusted: false,
+                },
                 &[
                     "forwarded: for=unknown;proto=http",
                     "via: 1.1 demur",

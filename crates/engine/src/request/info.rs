@@ -32,6 +32,8 @@ pub struct Peer {
     address: IpAddr,
     /// The value of `X-Forwarded-For`.
     text: HeaderValue,
+    /// Whether the connection uses TLS.
+    is_secure: bool,
 }
 
 impl Peer {
@@ -39,7 +41,18 @@ impl Peer {
     pub fn new(address: IpAddr) -> Self {
         // An address is written in visible ASCII.
         let text = HeaderValue::try_from(address.to_string());
-        Self { address, text: text.unwrap_or(HeaderValue::from_static("unknown")) }
+        Self { address, text: text.unwrap_or(HeaderValue::from_static("unknown")), is_secure: false }
+    }
+
+    /// Sets whether the connection uses TLS.
+    #[must_use]
+    pub fn secure(self, is_secure: bool) -> Self {
+        Self { is_secure, ..self }
+    }
+
+    /// Whether the connection uses TLS.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// The address.

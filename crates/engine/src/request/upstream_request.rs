@@ -69,6 +69,7 @@ pub(crate) fn rewrite_headers(
         host,
         mount: &api.settings.mount.path,
         client: peer.map(Peer::text),
+        is_secure: peer.is_some_and(Peer::is_secure),
         is_trusted: context.is_trusted_proxy,
     };
     if api.settings.monitor {

@@ -18,7 +18,7 @@ use super::entry::{LogEntry, ResponseEnd};
 use super::journal::LogFilters;
 use super::path;
 use super::writer::AccessLog;
-use crate::metrics::{ActiveRequest, SnapshotMetrics};
+use crate::metrics::{ActiveRequest, ObservedRequest, SnapshotMetrics};
 
 /// The log as the requests of one worker share it.
 pub(crate) struct WorkerLog {
@@ -37,6 +37,8 @@ pub(crate) struct RequestSummary {
     pub(crate) since: Now,
     pub(crate) client: Option<IpAddr>,
     pub(crate) target: LoggedTarget,
+    /// It came over TLS.
+    pub(crate) is_secure: bool,
     /// Counts the request as in progress.
     pub(crate) _active: Option<ActiveRequest>,
 }
@@ -148,7 +150,8 @@ impl Drop for LoggedRequest {
                 LoggedTarget::Parsed(method, _) => Some(method),
                 LoggedTarget::Rejected(_) => None,
             };
-            metrics.observe(&record, method, self.status, self.duration());
+            let request = ObservedRequest { method, is_secure: self.summary.is_secure, status: self.status };
+            metrics.observe(&record, request, self.duration());
         }
         let LogFilters { log, journal } = self.log.filters;
         // The nanoseconds of the clock are as good as any random number.

@@ -24,9 +24,11 @@ use super::malformed;
 use super::proxy_protocol::{self, ProxyHeader};
 use super::request_body::ClientBody;
 use crate::access_log::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
+use crate::config::Listener;
 use crate::metrics::WorkerMetrics;
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
+use crate::tls::accept::{Handshake, accept};
 use crate::worker_context::WorkerContext;
 
 /// How long a connection without a request stays open during shutdown: a request may be on its way. On a new connection
@@ -39,8 +41,7 @@ pub(crate) struct Accepted {
     pub(crate) socket: TcpStream,
     /// The other end.
     pub(crate) peer: SocketAddr,
-    /// The name of its listener.
-    pub(crate) listener: Option<Arc<str>>,
+    pub(crate) listener: Arc<Listener>,
     /// There are more connections than the limit: its requests are rejected.
     pub(crate) overloaded: bool,
     pub(crate) activity: Activity,
@@ -96,6 +97,10 @@ struct ConnectionInfo<'c> {
     cache: &'c ConnectionCache,
     listener: Option<&'c str>,
     overloaded: bool,
+    /// It does not speak TLS on a TLS port: its request is rejected.
+    lacks_tls: bool,
+    /// The connection has TLS.
+    is_secure: bool,
 }
 
 impl ConnectionContext {
@@ -160,11 +165,26 @@ impl ConnectionContext {
             };
             (address, first) = (client.unwrap_or(address), rest);
         }
-        let stream = &ServerStream::new(socket, &first, limits);
+        let handshake = match &listener.tls {
+            None => Ok(Handshake::Done(socket.into(), first)),
+            // Boxed: plain connections have no room for it.
+            Some(tls) => Box::pin(accept(tls, socket, first, limits.head_timeout)).await,
+        };
+        let (transport, first, lacks_tls) = match handshake {
+            Ok(Handshake::Done(transport, first)) => (transport, first, false),
+            Ok(Handshake::NotTls(socket, first)) => (socket.into(), first, true),
+            Err(error) => {
+                tracing::info!(%error, client = %address, "tls handshake failed");
+                return;
+            }
+        };
+        let stream = &ServerStream::new(transport, &first, limits);
         drop((first, at_accept));
-        let (peer, cache) = (&Peer::new(address), &ConnectionCache::default());
-        let (listener, activity) = (listener.as_deref(), &activity);
-        let info = ConnectionInfo { stream, peer, activity, cache, listener, overloaded };
+        let is_secure = listener.tls.is_some() && !lacks_tls;
+        let (peer, cache) = (&Peer::new(address).secure(is_secure), &ConnectionCache::default());
+        let (listener, activity) = (listener.name.as_deref(), &activity);
+        let info =
+            ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls, is_secure };
         while self.request_comes(stream, activity).await {
             activity.phase.set(Phase::Head);
             let incoming = stream.next().await;
@@ -178,7 +198,7 @@ impl ConnectionContext {
                     let (request, rejection) = malformed::from_bad(*bad);
                     (request, Some(rejection))
                 }
-                Incoming::Closed => return,
+                Incoming::Closed => break,
             };
             activity.phase.set(Phase::Message);
             // Boxed: an idle connection has room for it otherwise.
@@ -188,6 +208,7 @@ impl ConnectionContext {
             }
             activity.phase.set(Phase::Idle);
         }
+        stream.finish();
     }
 
     /// Waits for the next request. `false` if none comes. During shutdown it is waited for shortly.
@@ -249,18 +270,20 @@ impl ConnectionContext {
         malformed: Option<MalformedRequest>,
         connection: ConnectionInfo<'c>,
     ) -> impl Future<Output = Response<LoggedBody<ProxyBody>>> + use<'c> {
-        let ConnectionInfo { stream, peer, activity, cache, listener, overloaded } = connection;
+        let ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls, is_secure } =
+            connection;
         let Snapshot { trusted_proxies, limits, .. } = &*current.snapshot;
         cache.prepare();
         let client = trusted_proxies.client(peer.address(), request.headers());
         let is_trusted_proxy = trusted_proxies.contains(peer.address());
-        let proxied = (peer.address() != client).then(|| Peer::new(client));
+        let proxied = (peer.address() != client).then(|| Peer::new(client).secure(peer.is_secure()));
         let now = self.context.clock.now();
         activity.last_used.set(now.monotonic);
         activity.is_used.set(true);
         let lag = self.lag.at(now.monotonic);
         let rejection = match malformed {
             Some(malformed) => Some(malformed),
+            None if lacks_tls => Some(malformed::lacks_tls(&request)),
             None if overloaded => {
                 self.metrics.iter().for_each(WorkerMetrics::shed_connection);
                 Some(malformed::overloaded(&request, "connection limit reached"))
@@ -282,7 +305,7 @@ impl ConnectionContext {
                 Some(rejection) => LoggedTarget::Rejected(rejection.path.clone()),
             };
             let active = self.metrics.as_ref().map(|metrics| metrics.begin(request.method()));
-            RequestSummary { since: now, client: Some(client), target, _active: active }
+            RequestSummary { since: now, client: Some(client), target, is_secure, _active: active }
         });
         async move {
             let peer = Some(proxied.as_ref().unwrap_or(peer));
@@ -292,7 +315,7 @@ impl ConnectionContext {
             let WorkerSnapshot { snapshot, upstreams, log } = &*current;
             let served = proxy::serve(&snapshot.engine, upstreams, request, info, stream);
             let (response, record) = pin!(served).await;
-            if overloaded || self.is_ending() {
+            if overloaded || lacks_tls || self.is_ending() {
                 stream.close();
             }
             log.watch(summary, record, response)

@@ -35,6 +35,12 @@ pub(crate) fn overloaded<B>(request: &Request<B>, cause: &str) -> MalformedReque
     }
 }
 
+/// A request without TLS on a port that requires it.
+pub(crate) fn lacks_tls<B>(request: &Request<B>) -> MalformedRequest {
+    let cause = "plain HTTP request on a TLS port: the URL must begin with `https://`";
+    MalformedRequest { condition: Condition::RequestMalformed, ..overloaded(request, cause) }
+}
+
 fn condition(kind: ErrorKind) -> Condition {
     match kind {
         ErrorKind::Malformed => Condition::RequestMalformed,

@@ -10,4 +10,4 @@ mod series;
 mod worker;
 
 pub(crate) use render::{Scrape, render};
-pub(crate) use worker::{ActiveRequest, SnapshotMetrics, WorkerMetrics, WorkerSeries};
+pub(crate) use worker::{ActiveRequest, ObservedRequest, SnapshotMetrics, WorkerMetrics, WorkerSeries};

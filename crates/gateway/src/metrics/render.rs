@@ -142,7 +142,7 @@ pub(crate) fn render(workers: &[Arc<WorkerSeries>], mut scrape: Scrape) -> io::R
                 ("http_request_method", labels.method),
                 ("http_response_status_code", status(labels)),
                 ("http_route", &labels.route),
-                ("url_scheme", "http"),
+                ("url_scheme", labels.scheme),
             ];
             (labels, sum)
         }),

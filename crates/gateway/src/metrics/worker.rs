@@ -27,6 +27,7 @@ pub(crate) struct RequestLabels {
     pub(super) route: String,
     pub(super) status: u16,
     pub(super) error_type: String,
+    pub(super) scheme: &'static str,
 }
 
 /// The labels of `demur_rejections_total`, and of rejections that were not enforced.
@@ -71,8 +72,18 @@ pub(crate) struct SnapshotMetrics {
     upstreams: RefCell<HashMap<usize, Arc<Histogram>, foldhash::fast::RandomState>>,
 }
 
-/// A request of a snapshot: the addresses of API, operation and error, its method and its status.
-type RequestKey = (usize, usize, usize, u8, u16);
+/// What is known of a request beside its record.
+#[derive(Clone, Copy)]
+pub(crate) struct ObservedRequest<'r> {
+    /// `None` if its head could not be parsed.
+    pub(crate) method: Option<&'r Method>,
+    /// It came over TLS.
+    pub(crate) is_secure: bool,
+    pub(crate) status: u16,
+}
+
+/// A request of a snapshot: the addresses of API, operation and error, its method, its status, and whether it came over TLS.
+type RequestKey = (usize, usize, usize, u8, u16, bool);
 
 impl WorkerMetrics {
     /// Counts a request as in progress.
@@ -115,22 +126,18 @@ impl Drop for ActiveRequest {
 }
 
 impl SnapshotMetrics {
-    /// Counts a request that has ended. `method` is `None` if its head could not be parsed.
-    pub(crate) fn observe(
-        &self,
-        record: &RequestRecord,
-        method: Option<&Method>,
-        status: u16,
-        duration: Duration,
-    ) {
+    /// Counts a request that has ended.
+    pub(crate) fn observe(&self, record: &RequestRecord, request: ObservedRequest<'_>, duration: Duration) {
+        let ObservedRequest { method, is_secure, status } = request;
         let address = |text: Option<&str>| text.map_or(0, |text| text.as_ptr().addr());
         let rejection = record.rejection();
         let method = method.map_or(METHODS.len() - 1, index_of);
         let error = address(rejection.map(|rejection| rejection.code()));
-        let key = (address(record.api()), address(record.operation()), error, method as u8, status);
+        let (api, operation) = (address(record.api()), address(record.operation()));
+        let key = (api, operation, error, method as u8, status, is_secure);
         let known = self.known.borrow().get(&key).cloned();
         let histogram = known.unwrap_or_else(|| {
-            let histogram = self.series.request(self.labels(record, method, status));
+            let histogram = self.series.request(self.labels(record, method, status, is_secure));
             self.known.borrow_mut().insert(key, Arc::clone(&histogram));
             histogram
         });
@@ -165,7 +172,7 @@ impl SnapshotMetrics {
         }
     }
 
-    fn labels(&self, record: &RequestRecord, method: usize, status: u16) -> RequestLabels {
+    fn labels(&self, record: &RequestRecord, method: usize, status: u16, is_secure: bool) -> RequestLabels {
         let api = record.api().unwrap_or_default();
         let status = registered(status);
         let route = record.operation().and_then(|id| {
@@ -186,6 +193,7 @@ impl SnapshotMetrics {
             route: route.unwrap_or_default(),
             status,
             error_type: error_type.into_owned(),
+            scheme: if is_secure { "https" } else { "http" },
         }
     }
 }

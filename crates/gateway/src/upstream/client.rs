@@ -20,8 +20,8 @@ use super::body::UpstreamBody;
 use super::exchange::ExchangeError;
 use super::location::UpstreamOrigin;
 use super::pool::{Connection, Pool};
+use super::settings::{Endpoint, HostHeader, Upstream};
 use super::timeout::{ProgressBody, ResponseTimeout};
-use crate::config::Upstream;
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
 
@@ -37,6 +37,7 @@ pub(crate) type UpstreamResponse<B> = Response<Box<UpstreamBody<UpstreamRequestB
 /// One worker's client of one upstream.
 pub(crate) struct UpstreamClient {
     upstream: Upstream,
+    endpoint: Endpoint,
     host: HeaderValue,
     /// In monitor mode responses are passed on as they are, failures included.
     is_monitor_mode: bool,
@@ -56,14 +57,21 @@ impl UpstreamClient {
         connections: &ConnectionTable,
         clock: Clock,
     ) -> Self {
+        let endpoint = upstream.endpoints.first().cloned().unwrap_or_else(Endpoint::nowhere);
         // An authority is visible ASCII.
-        let host = HeaderValue::from_str(upstream.authority.as_str())
-            .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
+        let own_host = || HeaderValue::from_str(endpoint.authority.as_str());
+        let host = match &upstream.host {
+            HostHeader::Fixed(host) => host.clone(),
+            HostHeader::Endpoint | HostHeader::Client => {
+                own_host().unwrap_or_else(|_| HeaderValue::from_static("localhost"))
+            }
+        };
         Self {
             origin: UpstreamOrigin::new(&upstream, &settings.mount.path),
             pool: Pool::new(&upstream, descriptors, connections, clock),
             limits: Limits { head_bytes: MAX_HEAD_BYTES, headers: upstream.max_headers, ..Limits::default() },
             upstream,
+            endpoint,
             host,
             is_monitor_mode: settings.monitor,
             mount: settings.mount.path.clone(),
@@ -94,7 +102,10 @@ impl UpstreamClient {
     {
         async move {
             let (mut head, mut body) = request.into_parts();
-            head.headers.insert(HOST, self.host.clone());
+            // A client of HTTP/1.0 may have sent none.
+            if self.upstream.host != HostHeader::Client || !head.headers.contains_key(HOST) {
+                head.headers.insert(HOST, self.host.clone());
+            }
             if !self.upstream.path.is_empty() {
                 prefix(&mut head.uri, &self.upstream.path)?;
             }
@@ -107,7 +118,10 @@ impl UpstreamClient {
                 let (again, connection) = match idle.take() {
                     Some(connection) => (repeatable(&head, &body), connection),
                     // Boxed: rare, and every request's future has room for it otherwise.
-                    None => (None, Box::pin(self.pool.checkout_new(&self.upstream, &self.origin)).await?),
+                    None => {
+                        let new = self.pool.checkout_new(&self.upstream, &self.endpoint, &self.origin);
+                        (None, Box::pin(new).await?)
+                    }
                 };
                 match pin!(self.send(connection, &head, body, &timeout, &interim)).await {
                     Ok(response) => return Ok(response),

@@ -1,21 +1,44 @@
-//! Connects to one of the addresses of a name.
+//! Connects to an endpoint: to one of the addresses of a name, or to a Unix socket.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use demur_http1::io::Transport;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::sleep;
 
-use crate::config::is_link_local;
+use super::settings::{Endpoint, EndpointAddress, is_link_local};
+use crate::tls::client::UpstreamTls;
 
 /// How long an attempt has before the next address is tried beside it (RFC 8305, section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
+/// Connects to an endpoint, with the handshake of TLS. Returns the address too, unless it is a Unix socket.
+pub(super) async fn connect(
+    endpoint: &Endpoint,
+    tls: Option<&UpstreamTls>,
+) -> io::Result<(Transport, Option<IpAddr>)> {
+    let socket = match &endpoint.address {
+        EndpointAddress::Tcp(name) => connect_tcp(name).await?,
+        EndpointAddress::Unix(path) => {
+            return Ok((Transport::Other(Box::new(UnixStream::connect(path).await?)), None));
+        }
+    };
+    // Only an optimization, so errors are ignored.
+    let _ = socket.set_nodelay(true);
+    let address = socket.peer_addr().ok().map(|address| address.ip());
+    let transport = match tls {
+        None => socket.into(),
+        Some(tls) => tls.connect(socket, endpoint.authority.host()).await?,
+    };
+    Ok((transport, address))
+}
+
 /// Connects to the first address that accepts: a dead one does not use up the time of the others (RFC 8305). Link-local
 /// addresses are skipped, as in the configuration: they are those of metadata services.
-pub(super) async fn connect(name: &str) -> io::Result<TcpStream> {
+async fn connect_tcp(name: &str) -> io::Result<TcpStream> {
     let (link_local, addresses): (Vec<_>, Vec<_>) =
         tokio::net::lookup_host(name).await?.partition(|address| is_link_local(address.ip()));
     if addresses.is_empty() && !link_local.is_empty() {

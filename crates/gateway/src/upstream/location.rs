@@ -15,7 +15,7 @@ use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::host::{Host, is_slash, split_authority};
-use crate::config::Upstream;
+use super::settings::{Endpoint, Upstream};
 
 /// Finds references to one upstream, and replaces them.
 #[derive(Debug)]
@@ -32,10 +32,11 @@ pub(crate) struct UpstreamOrigin {
 
 impl UpstreamOrigin {
     pub(crate) fn new(upstream: &Upstream, mount: &str) -> Self {
-        let port = upstream.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let endpoint = upstream.endpoints.first();
+        let host = endpoint.map_or("localhost", |endpoint| endpoint.authority.host());
         Self {
-            host: Host::parse(upstream.authority.host().as_bytes()),
-            port: port.unwrap_or(80),
+            host: Host::parse(host.as_bytes()),
+            port: endpoint.map_or(80, Endpoint::port),
             prefix: upstream.path.clone(),
             mount: mount.to_owned(),
             resolved: Cell::new(None),
@@ -206,23 +207,10 @@ impl UpstreamOrigin {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn origin(url: &str, mount: &str) -> UpstreamOrigin {
-        let uri: http::Uri = url.parse().unwrap();
-        let authority = uri.authority().unwrap().clone();
-        let upstream = Upstream {
-            address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
-            authority,
-            path: uri.path().trim_end_matches('/').to_owned(),
-            connect_timeout: Duration::ZERO,
-            timeout: Duration::ZERO,
-            max_headers: 100,
-            idle_timeout: Duration::from_secs(30),
-        };
-        UpstreamOrigin::new(&upstream, mount)
+        UpstreamOrigin::new(&url.parse().unwrap(), mount)
     }
 
     /// `=` for what stays.

@@ -10,4 +10,5 @@ pub(crate) mod exchange;
 pub(crate) mod host;
 pub(crate) mod location;
 pub(crate) mod pool;
+pub(crate) mod settings;
 pub(crate) mod timeout;

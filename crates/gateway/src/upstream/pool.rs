@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::connect;
 use super::location::UpstreamOrigin;
-use crate::config::Upstream;
+use super::settings::{Endpoint, Upstream};
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::{Descriptor, Descriptors};
 
@@ -95,6 +95,7 @@ impl Pool {
     pub(crate) async fn checkout_new(
         &self,
         upstream: &Upstream,
+        endpoint: &Endpoint,
         origin: &UpstreamOrigin,
     ) -> Result<Connection, UpstreamFault> {
         let wanted = self.descriptors.wanted();
@@ -102,19 +103,18 @@ impl Pool {
             let closed = self.connections.close_idle(wanted, self.clock.now().monotonic);
             self.descriptors.report_closed(closed);
         }
-        let socket = match timeout(upstream.connect_timeout, connect(&upstream.address)).await {
+        let connecting = timeout(upstream.connect_timeout, connect(endpoint, upstream.tls.as_deref()));
+        let (transport, address) = match connecting.await {
             Err(_) => return Err(UpstreamFault::Unreachable("connect timeout".to_owned())),
             Ok(Err(error)) => return Err(UpstreamFault::Unreachable(error.to_string())),
-            Ok(Ok(socket)) => socket,
+            Ok(Ok(connected)) => connected,
         };
-        // Only an optimization, so errors are ignored.
-        let _ = socket.set_nodelay(true);
-        if let Ok(address) = socket.peer_addr() {
-            origin.set_resolved(address.ip());
+        if let Some(address) = address {
+            origin.set_resolved(address);
         }
         let (pool, descriptor) = (self.idle.clone(), self.descriptors.take());
         let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor };
-        Ok(Connection { stream: ClientStream::new(socket), lease })
+        Ok(Connection { stream: ClientStream::new(transport), lease })
     }
 }
 

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
-use tokio::net::TcpStream;
 
 use super::maps::{data_or_trailers, header_map, pairs, trailer_map};
 use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
+use super::transport::Transport;
 use crate::{BodyLength, ClientConnection, Decoded, EncodeError, Framing, HeadWriter, Limits, ParseError};
 
 /// Status, version, framing and headers of a response.
@@ -61,15 +61,14 @@ pub struct ResponseBody<B> {
 
 impl ClientStream {
     /// A connection that was just opened.
-    pub fn new(socket: TcpStream) -> Self {
-        Self { socket: Socket::new(socket, &[]), http: ClientConnection::new() }
+    pub fn new(transport: impl Into<Transport>) -> Self {
+        Self { socket: Socket::new(transport.into(), &[]), http: ClientConnection::new() }
     }
 
     /// Whether the upstream has closed the idle connection or sent something unasked. Without a system call as long as
     /// nothing has happened on the socket.
     pub fn is_stale(&mut self) -> bool {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        self.socket.poll_readable(&mut cx).is_ready() && self.socket.poll_peek(&mut cx).is_ready()
+        self.socket.has_input()
     }
 
     /// Sends a request and waits for the head of its final response. `interim` sees those before it.

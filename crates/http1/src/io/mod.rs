@@ -14,9 +14,11 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod transport;
 
 pub use client::{ClientStream, ResponseBody, SendError};
 pub use server::{After, Incoming, RequestBody, Respond, ServerLimits, ServerStream};
 pub use server_write::WriteError;
 pub use socket::ReadError;
 pub use timer::Timer;
+pub use transport::{Stream, Transport};

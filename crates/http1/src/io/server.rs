@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::net::TcpStream;
 
 use super::maps::{header_map, trailer_map};
 use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
 use super::timer::Timer;
+use super::transport::Transport;
 use crate::{BadRequest, Decoded, Framing, Headers, Limits, ParseError, RequestHead, ServerConnection};
 
 /// Bytes that are read before they are asked for: of a head with what follows it, and of further requests while one is
@@ -129,9 +129,9 @@ pub enum After {
 
 impl ServerStream {
     /// A connection of which `read` has been read already.
-    pub fn new(socket: TcpStream, read: &[u8], limits: ServerLimits) -> Self {
+    pub fn new(transport: impl Into<Transport>, read: &[u8], limits: ServerLimits) -> Self {
         let state = State {
-            socket: Socket::new(socket, read),
+            socket: Socket::new(transport.into(), read),
             http: ServerConnection::new(),
             read_timer: Timer::new(),
             write_timer: Timer::new(),
@@ -139,9 +139,9 @@ impl ServerStream {
         Self(Rc::new(Shared { limits, state: RefCell::new(state) }))
     }
 
-    /// The socket of a connection that speaks another protocol now, and what was read of it already. `None` while a
+    /// The transport of a connection that speaks another protocol now, and what was read of it already. `None` while a
     /// request's body still uses the connection.
-    pub fn into_tunnel(self) -> Option<(TcpStream, Bytes)> {
+    pub fn into_tunnel(self) -> Option<(Transport, Bytes)> {
         let shared = Rc::try_unwrap(self.0).ok()?;
         Some(shared.state.into_inner().socket.into_parts())
     }
@@ -199,6 +199,11 @@ impl ServerStream {
     /// Nothing is read after the current request; the response says so.
     pub fn close(&self) {
         self.0.state.borrow_mut().http.close();
+    }
+
+    /// The connection ends between two requests: over TLS the client is told that nothing is missing.
+    pub fn finish(&self) {
+        self.0.state.borrow_mut().socket.finish();
     }
 
     fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Incoming> {

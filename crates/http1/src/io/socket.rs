@@ -3,16 +3,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use crate::{Frame, ParseError};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::scratch::with_read_buffer;
+use super::transport::Transport;
 
 /// Up to this length, data is copied behind what is written before it: cheaper than another piece.
 const COPIED_BYTES: usize = 4096;
@@ -31,17 +30,20 @@ pub enum ReadError {
 /// A socket with its buffers.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    tcp: TcpStream,
+    transport: Transport,
     read: BytesMut,
     write: VecDeque<Bytes>,
+    /// The transport may hold bytes that were written to it.
+    is_buffered: bool,
     /// The peer sends no more.
     is_ended: bool,
 }
 
 impl Socket {
     /// A socket of which `read` has been read already.
-    pub(crate) fn new(tcp: TcpStream, read: &[u8]) -> Self {
-        Self { tcp, read: BytesMut::from(read), write: VecDeque::new(), is_ended: false }
+    pub(crate) fn new(transport: Transport, read: &[u8]) -> Self {
+        let (read, write) = (BytesMut::from(read), VecDeque::new());
+        Self { transport, read, write, is_buffered: false, is_ended: false }
     }
 
     /// What was read and not consumed.
@@ -85,7 +87,7 @@ impl Socket {
         with_read_buffer(|buffer| {
             let room = room.min(buffer.len());
             let mut room = ReadBuf::new(buffer.get_mut(..room).unwrap_or_default());
-            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut room))?;
+            ready!(Pin::new(&mut self.transport).poll_read(cx, &mut room))?;
             let read = room.filled();
             self.is_ended = read.is_empty();
             self.read.extend_from_slice(read);
@@ -93,28 +95,31 @@ impl Socket {
         })
     }
 
-    /// Whether a read would not wait, without a system call as long as nothing happens on the socket.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp.poll_read_ready(cx)
+    /// Whether the peer of an idle connection has sent something, or closed it. Without a system call as long as nothing
+    /// has happened on a TCP socket.
+    pub(crate) fn has_input(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        match &self.transport {
+            Transport::Tcp(tcp) => {
+                let mut byte = [0; 1];
+                tcp.poll_read_ready(&mut cx).is_ready()
+                    && tcp.poll_peek(&mut cx, &mut ReadBuf::new(&mut byte)).is_ready()
+            }
+            // What the stream reads for itself, such as session tickets, is no input.
+            Transport::Other(_) => self.poll_fill(&mut cx).is_ready(),
+        }
     }
 
     /// Whether there are bytes or an end to read, by asking the kernel: the runtime may not have been told yet.
     pub(crate) fn has_arrived(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit(); 1];
-        socket2::SockRef::from(&self.tcp).peek(&mut byte).is_ok()
-    }
-
-    /// Looks at what a read would give, without reading: bytes, an end, or that the peer reset the connection.
-    pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut byte = [0; 1];
-        self.tcp.poll_peek(cx, &mut ReadBuf::new(&mut byte))
+        self.transport.has_arrived()
     }
 
     /// Writes bytes at once as far as the peer takes them, and queues the rest.
     pub(crate) fn write_now(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut left = bytes;
         while self.write.is_empty() && !left.is_empty() {
-            match self.tcp.try_write(left) {
+            match self.transport.try_write(left) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => left = left.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -123,6 +128,13 @@ impl Socket {
         }
         if !left.is_empty() {
             self.queue(Bytes::copy_from_slice(left));
+        }
+        if self.transport.is_buffered() {
+            self.is_buffered = true;
+            // What does not fit is sent by whoever flushes.
+            if let Poll::Ready(Err(error)) = self.poll_flush(&mut Context::from_waker(Waker::noop())) {
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -156,7 +168,7 @@ impl Socket {
 
     /// Whether everything was written.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.write.is_empty()
+        self.write.is_empty() && !self.is_buffered
     }
 
     /// Writes what is queued.
@@ -168,7 +180,8 @@ impl Socket {
             }
             let count = pieces.len().min(self.write.len());
             let pieces = pieces.get(..count).unwrap_or_default();
-            let mut written = ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, pieces))?;
+            let mut written = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, pieces))?;
+            self.is_buffered = self.transport.is_buffered();
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -181,22 +194,35 @@ impl Socket {
                 self.write.pop_front();
             }
         }
+        if self.is_buffered {
+            ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+            self.is_buffered = false;
+        }
         Poll::Ready(Ok(()))
     }
 
     /// Gives up what is queued: nobody takes it.
     pub(crate) fn discard_queue(&mut self) {
         self.write.clear();
+        self.is_buffered = false;
     }
 
     /// Ends the writing side.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 
-    /// The socket, and what was read of it, for another protocol.
-    pub(crate) fn into_parts(self) -> (TcpStream, Bytes) {
-        (self.tcp, self.read.freeze())
+    /// Ends the writing side of a stream whose end has to be told apart from a cut, as in TLS, as far as it can be done
+    /// at once. A TCP socket ends when it is dropped.
+    pub(crate) fn finish(&mut self) {
+        if self.transport.is_buffered() {
+            let _ = self.poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
+    /// The transport, and what was read of it, for another protocol.
+    pub(crate) fn into_parts(self) -> (Transport, Bytes) {
+        (self.transport, self.read.freeze())
     }
 }
 

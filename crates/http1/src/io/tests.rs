@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::{After, ClientStream, Incoming, SendError, ServerLimits, ServerStream, WriteError};
+use super::transport::tests::Buffered;
+use super::{After, ClientStream, Incoming, SendError, ServerLimits, ServerStream, Transport, WriteError};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -38,7 +39,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// Serves one connection: each request is answered with its method, target, body and trailers.
-async fn echo(socket: TcpStream) {
+async fn echo(socket: impl Into<Transport>) {
     let connection = ServerStream::new(socket, &[], limits());
     loop {
         let text = match connection.next().await {
@@ -68,9 +69,17 @@ async fn echo(socket: TcpStream) {
     }
 }
 
-/// Everything that a server says to these bytes, until it closes.
+/// Everything that a server says to these bytes, until it closes: the same over a socket and over a stream with a buffer.
 async fn conversation(bytes: &str) -> String {
+    let plain = conversation_over(bytes, Transport::Tcp).await;
+    let buffered = |tcp| Transport::Other(Box::new(Buffered { tcp, unsent: Vec::new() }));
+    assert_eq!(plain, conversation_over(bytes, buffered).await);
+    plain
+}
+
+async fn conversation_over(bytes: &str, transport: impl FnOnce(TcpStream) -> Transport) -> String {
     let (mut near, far) = pair().await;
+    let far = transport(far);
     let talk = async {
         near.write_all(bytes.as_bytes()).await.unwrap();
         let mut said = String::new();
@@ -418,4 +427,25 @@ async fn trailers_reach_only_clients_that_asked_for_them() {
         assert_eq!(said.contains("0\r\netag: 1\r\n"), expected, "{said}");
         assert!(said.ends_with("\r\n\r\n"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn exchanges_over_a_stream_with_a_buffer() {
+    let (near, far) = pair().await;
+    let near = Transport::Other(Box::new(Buffered { tcp: near, unsent: Vec::new() }));
+    let text = "long ".repeat(20_000);
+    let request = Request::post("/a").header("host", "a").body(()).unwrap().into_parts().0;
+    let talk = async {
+        let mut connection = ClientStream::new(near);
+        assert!(!connection.is_stale());
+        let body = Full::new(Bytes::from(text.clone()));
+        let response = connection.send(&request, body, Limits::default(), |_, _| {}).await.unwrap();
+        let (_, mut body) = response.into_parts();
+        let answer = (&mut body).collect().await.unwrap().to_bytes();
+        assert!(answer.ends_with(b"long  0"), "the whole body came back");
+        assert_eq!(answer.len(), "POST /a ".len() + text.len() + " 0".len());
+        let mut connection = body.take_idle().unwrap();
+        assert!(!connection.is_stale());
+    };
+    tokio::join!(timeout(SOON, echo(far)), talk).1;
 }
