@@ -65,6 +65,7 @@ fn requests_and_rejections_are_counted() {
             ("demur_upstream_duration_seconds_count{api=\"shop\"}", 11.0),
             ("http_server_active_requests{http_request_method=\"GET\"}", 0.0),
             ("demur_upstream_active_requests{api=\"shop\"}", 0.0),
+            ("demur_upstream_connects_total{api=\"shop\",result=\"failed\"}", 0.0),
             ("demur_store_available", 1.0),
             ("demur_ledger_open_holds", 0.0),
         ],
@@ -165,11 +166,22 @@ fn the_number_of_series_is_bounded_and_none_names_a_caller() {
             scene.client.send(&Request::get(&format!("/items/{}", 430 + number % 60)).key(&key));
         }
     };
+    // A request is counted when its response has ended, which the client may see before.
+    let all_of = |requests: f64| loop {
+        let metrics = scene.metrics();
+        let counts =
+            metrics.lines().filter(|line| line.starts_with("http_server_request_duration_seconds_count"));
+        let counted: f64 = counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum();
+        if counted >= requests {
+            assert_eq!(counted, requests);
+            return metrics;
+        }
+    };
     flood(0);
-    let first = scene.metrics();
+    let first = all_of(240.0);
     flood(1000);
     flood(5000);
-    let last = scene.metrics();
+    let last = all_of(720.0);
     let (before, after) = (series(&first), series(&last));
     assert!(after.len() < 900, "{}", after.len());
     let new: Vec<_> = after.difference(&before).collect();

@@ -79,7 +79,8 @@ impl WorkerSnapshot {
         let WorkerContext { snapshots, clock, log, descriptors, .. } = context;
         let snapshot = snapshots.current();
         let previous = previous.map(|previous| &previous.upstreams);
-        let upstreams = Upstreams::new(&snapshot, previous, descriptors, connections, *clock);
+        let counts = |api: &str| metrics.map(|metrics| metrics.connections(api)).unwrap_or_default();
+        let upstreams = Upstreams::new(&snapshot, previous, descriptors, connections, *clock, counts);
         let (filters, engine) = (snapshot.filters, Arc::clone(&snapshot.engine));
         let metrics = metrics.map(|metrics| metrics.of_snapshot(&engine));
         let (log, is_over) = (log.clone(), Rc::clone(is_over));

@@ -109,6 +109,7 @@ pub(crate) fn render(workers: &[Arc<WorkerSeries>], mut scrape: Scrape) -> io::R
     let mut rejections: BTreeMap<RejectionLabels, u64> = BTreeMap::new();
     let mut would_reject: BTreeMap<RejectionLabels, u64> = BTreeMap::new();
     let mut active: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut connections: BTreeMap<String, [u64; 3]> = BTreeMap::new();
     let (mut shed_connections, mut shed_queued, mut lag) = (0, 0, 0);
     for worker in workers {
         for (labels, histogram) in worker.requests.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -123,6 +124,10 @@ pub(crate) fn render(workers: &[Arc<WorkerSeries>], mut scrape: Scrape) -> io::R
             for (labels, count) in counts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 *all.entry(labels.clone()).or_default() += count;
             }
+        }
+        for (api, counts) in worker.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let sums = connections.entry(api.clone()).or_default();
+            sums.iter_mut().zip(counts.read()).for_each(|(sum, count)| *sum += count);
         }
         worker.active().for_each(|(method, count)| *active.entry(method).or_default() += count);
         shed_connections += worker.shed_connections.get();
@@ -151,6 +156,25 @@ pub(crate) fn render(workers: &[Arc<WorkerSeries>], mut scrape: Scrape) -> io::R
         "demur_upstream_duration_seconds",
         "Time from sending a request to the upstream to the head of its response.",
         upstreams.iter().map(|(api, sum)| (vec![("api", api.as_str())], sum)),
+    );
+    let open: Vec<_> =
+        connections.iter().map(|(api, sums)| ([("api", api.as_str())], sums[0] as f64)).collect();
+    let open: Vec<_> = open.iter().map(|(labels, count)| (labels.as_slice(), *count)).collect();
+    scrape.gauge(
+        "demur_upstream_connections",
+        "Open connections to the upstream, idle ones among them.",
+        &open,
+    );
+    let results = connections.iter().flat_map(|(api, sums)| {
+        [("opened", sums[1]), ("failed", sums[2])]
+            .map(|(result, count)| ([("api", api.as_str()), ("result", result)], count as f64))
+    });
+    let results: Vec<_> = results.collect();
+    let results: Vec<_> = results.iter().map(|(labels, count)| (labels.as_slice(), *count)).collect();
+    scrape.counter(
+        "demur_upstream_connects_total",
+        "Attempts to connect to the upstream, by their result.",
+        &results,
     );
     let all: Vec<_> = rejections.iter().map(|(labels, count)| (pairs(labels), *count as f64)).collect();
     let all: Vec<_> = all.iter().map(|(labels, count)| (labels.as_slice(), *count)).collect();

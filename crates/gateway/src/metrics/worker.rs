@@ -11,6 +11,7 @@ use demur_engine::{Engine, RequestRecord, Stage};
 use http::{Method, StatusCode};
 
 use super::series::{Counter, Histogram};
+use crate::upstream::counts::ConnectionCounts;
 
 /// The most series of requests of one worker. It is far beyond what a configuration has; more are counted as one.
 const MOST_SERIES: usize = 20_000;
@@ -47,6 +48,7 @@ pub(crate) struct WorkerSeries {
     pub(super) rejections: Mutex<BTreeMap<RejectionLabels, u64>>,
     pub(super) would_reject: Mutex<BTreeMap<RejectionLabels, u64>>,
     pub(super) upstreams: Mutex<BTreeMap<String, Arc<Histogram>>>,
+    pub(super) connections: Mutex<BTreeMap<String, Arc<ConnectionCounts>>>,
     pub(super) active: [Counter; METHODS.len()],
     pub(super) shed_connections: Counter,
     pub(super) shed_queued: Counter,
@@ -110,6 +112,12 @@ impl WorkerMetrics {
         self.0.lag_nanos.set(u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// The connections of the worker to the upstream of an API, also of one that has another upstream after a reload.
+    pub(crate) fn connections(&self, api: &str) -> Arc<ConnectionCounts> {
+        let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(connections.entry(api.to_owned()).or_default())
+    }
+
     /// The metrics for the requests of a snapshot with this engine.
     pub(crate) fn of_snapshot(&self, engine: &Arc<Engine>) -> Rc<SnapshotMetrics> {
         let (series, engine) = (Arc::clone(&self.0), Arc::clone(engine));
@@ -154,7 +162,7 @@ impl SnapshotMetrics {
         if let Some(rejection) = rejection {
             let labels = RejectionLabels {
                 api: record.api().unwrap_or_default().to_owned(),
-                condition: rejection.condition_name().to_owned(),
+                condition: without_status(rejection.condition_name()).to_owned(),
                 error_type: rejection.code().to_owned(),
                 origin: rejection.origin.as_str(),
             };
@@ -226,6 +234,14 @@ fn count(counts: &Mutex<BTreeMap<RejectionLabels, u64>>, labels: RejectionLabels
     }
 }
 
+/// Conditions of upstream errors end in the status, which is a label of its own.
+fn without_status(condition: &str) -> &str {
+    match condition.rsplit_once('.') {
+        Some((base, status)) if status.bytes().all(|byte| byte.is_ascii_digit()) => base,
+        _ => condition,
+    }
+}
+
 fn index_of(method: &Method) -> usize {
     METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1)
 }
@@ -247,6 +263,18 @@ mod tests {
         }
         for (status, label) in [(200, 200), (299, 200), (404, 404), (499, 400), (599, 500), (418, 418)] {
             assert_eq!(registered(status), label);
+        }
+    }
+
+    #[test]
+    fn conditions_have_no_status() {
+        for (condition, label) in [
+            ("upstream.refused.489", "upstream.refused"),
+            ("upstream.refused", "upstream.refused"),
+            ("rate.exceeded", "rate.exceeded"),
+            ("sold_out", "sold_out"),
+        ] {
+            assert_eq!(without_status(condition), label);
         }
     }
 
