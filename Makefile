@@ -157,6 +157,11 @@ dist:
 	cp $(TARGET)/$(DIST_TARGET)/release/demur $(TARGET)/dist/container/
 	dist/debian.sh $(TARGET)/$(DIST_TARGET)/release/demur $(TARGET)/dist
 
+# The journal: 20,000 rejections a second for a minute, and a lookup among ten million.
+.PHONY: bench-journal
+bench-journal:
+	$(CARGO) run --release --locked -p demur-journal --features sqlite --example journal_bench -- 60 10000000
+
 clean:
 	$(CARGO) clean
 

@@ -124,6 +124,8 @@ pub(crate) enum CliCommand {
     Explain(ExplainArgs),
     /// Follow the journal: requests as they are rejected or fail
     Tail(TailArgs),
+    /// Serve the console on this machine: rejections as they come, requests explained, accounts
+    Console(ConsoleArgs),
     /// Build or serve the reference pages
     #[command(subcommand)]
     Docs(DocsCommand),
@@ -142,6 +144,8 @@ pub(crate) enum CliCommand {
     /// Manage accounts, credits and the ledger
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// Create the accounts of a file that do not exist, and set the plans of those that do
+    Apply(ApplyArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -267,6 +271,30 @@ pub(crate) struct TailArgs {
     /// Print the entries that are there, and exit
     #[arg(long)]
     pub(crate) no_follow: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ApplyArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// File with `accounts`, each with `id`, `plan` and optionally `name`
+    #[arg(long, short, value_name = "FILE", env = "DEMUR_APPLY_FILE")]
+    pub(crate) file: PathBuf,
+    /// Print the difference, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConsoleArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Address to listen on; an address of this machine only
+    #[arg(long, env = "DEMUR_CONSOLE_LISTEN", default_value = "127.0.0.1:8091", value_name = "ADDRESS")]
+    #[arg(value_parser = parse_address)]
+    pub(crate) listen: SocketAddr,
 }
 
 fn parse_status(text: &str) -> Result<StatusFilter, String> {

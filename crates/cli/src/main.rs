@@ -49,11 +49,13 @@ fn main() -> std::process::ExitCode {
         CliCommand::Openapi(openapi) => commands::openapi::run(&openapi, &output),
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
         CliCommand::Explain(explain) => commands::explain::run(&explain, &output),
+        CliCommand::Console(console) => commands::console::run(&console, &output),
         CliCommand::Tail(tail) => commands::tail::run(&tail, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),
         CliCommand::Keys(keys) => commands::keys::run(&keys, &output),
+        CliCommand::Apply(apply) => commands::apply::run(&apply, &output),
         CliCommand::Accounts(accounts) => commands::accounts::run(&accounts, &output),
     };
     match done {

@@ -15,6 +15,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-http1", &[]),
     ("demur-engine", &["admission", "contract", "validation"]),
     ("demur-journal", &["contract"]),
+    ("demur-console", &["admission", "contract", "journal"]),
     ("demur-gateway", &["admission", "contract", "engine", "http1", "journal"]),
     ("demur-config", &["admission", "contract", "engine", "gateway", "source", "validation"]),
     ("demur-tower", &["admission", "config", "contract", "engine"]),
@@ -27,6 +28,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "admission",
             "config",
+            "console",
             "contract",
             "engine",
             "examples",

@@ -421,6 +421,56 @@ fn accounts() {
 }
 
 #[test]
+fn apply() {
+    let mut transcript = Transcript::new("apply");
+    transcript.file(
+        "accounts.yaml",
+        "accounts:\n  - { id: acme, name: Acme, plan: free }\n  - { id: penny, plan: pro }\n",
+    );
+    let apply = ["apply", "--file", "accounts.yaml"];
+    transcript.run(&[&apply[..], &["--dry-run"]].concat());
+    transcript.run(&["accounts", "list"]);
+    transcript.run(&apply);
+    transcript.run(&apply);
+    transcript.file("accounts.yaml", "accounts: [{ id: acme, name: Acme AG, plan: pro }]\n");
+    transcript.run(&apply);
+    transcript.run(&[&apply[..], &["--format", "json"]].concat());
+    transcript.file(
+        "accounts.yaml",
+        "accounts:\n  - { id: 'no spaces', plan: fre }\n  - { plan: pro, nam: x }\n  - { id: acme, plan: pro }\n  - { id: acme, plan: free }\n",
+    );
+    transcript.run(&apply);
+    transcript.file("accounts.yaml", "");
+    transcript.run(&apply);
+    transcript.run(&["apply", "--file", "nowhere.yaml"]);
+    transcript.check();
+}
+
+#[test]
+fn explain() {
+    let mut transcript = Transcript::new("explain");
+    transcript.run(&["explain", "req_01a2309e6c007d5a9c1f0b8e2d3c4b5a"]);
+    transcript.file("demur.yaml", &format!("{CONFIGURATION}journal: journal.db\n"));
+    transcript.run(&["explain", "req_01a2309e6c007d5a9c1f0b8e2d3c4b5a"]);
+    transcript
+        .file("journal.db", "no journal, but a text that is long enough to be taken for a database, nearly");
+    transcript.run(&["tail"]);
+    transcript.run(&["explain", "quota_exceeded"]);
+    transcript.run(&["explain", "quota_exceedd"]);
+    transcript.run(&["explain", "the customer says that nothing works"]);
+    transcript.file(
+        "demur.yaml",
+        &CONFIGURATION.replace("demur.yaml", "").replace(
+            "sqlite:demur.db\n",
+            "sqlite:demur.db\njournal: { path: demur.db, max_size: 5, max_age: 7, every: 1 }\n",
+        ),
+    );
+    transcript.run(&["check"]);
+    transcript.run(&["console", "--listen", "0.0.0.0:80"]);
+    transcript.check();
+}
+
+#[test]
 fn serve() {
     let mut transcript = Transcript::new("serve");
     transcript.interrupt(&["serve", "--listen", "127.0.0.1:0"], "shop");

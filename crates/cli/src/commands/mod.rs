@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
 pub(crate) mod accounts;
+pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod console;
 mod detect;
 pub(crate) mod docs;
 pub(crate) mod explain;

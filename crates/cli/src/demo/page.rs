@@ -36,7 +36,7 @@ pub(crate) fn render(
     let _ = write!(
         page,
         "\nFiles and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\n\
-         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\nPress Ctrl-C to stop."
+         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\nConsole: {program} console -c {folder}/demur.yaml\nPress Ctrl-C to stop."
     );
     page
 }

@@ -111,12 +111,12 @@ impl Reader {
 
     /// The newest entries that match, the newest first.
     pub fn newest(&self, filter: &Filter, count: usize) -> rusqlite::Result<Vec<Recorded>> {
-        self.select(filter, "ORDER BY seq DESC", None, count)
+        self.collect(filter, "ORDER BY seq DESC", None, count)
     }
 
     /// Entries after the one with this number that match, the oldest first.
     pub fn after(&self, number: i64, filter: &Filter, count: usize) -> rusqlite::Result<Vec<Recorded>> {
-        self.select(filter, "ORDER BY seq", Some(number), count)
+        self.collect(filter, "ORDER BY seq", Some(number), count)
     }
 
     /// The number of the newest entry; 0 if there is none.
@@ -139,13 +139,43 @@ impl Reader {
         })
     }
 
-    fn select(
+    /// Gives the entries that match to `visit`, the newest first, until it returns false.
+    pub fn scan(&self, filter: &Filter, visit: impl FnMut(Recorded) -> bool) -> rusqlite::Result<()> {
+        self.select(filter, "ORDER BY seq DESC", None, visit)
+    }
+
+    /// The time of the oldest entry with this code.
+    pub fn first_of_code(&self, code: &str) -> rusqlite::Result<Option<Timestamp>> {
+        let query = "SELECT at FROM entries WHERE code = ?1 ORDER BY seq LIMIT 1";
+        let millis: Option<i64> =
+            self.connection.query_row(query, params![code], |row| row.get(0)).optional()?;
+        Ok(millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
+    }
+
+    fn collect(
         &self,
         filter: &Filter,
         order: &str,
         after: Option<i64>,
         count: usize,
     ) -> rusqlite::Result<Vec<Recorded>> {
+        let mut found = Vec::new();
+        if count > 0 {
+            self.select(filter, order, after, |recorded| {
+                found.push(recorded);
+                found.len() < count
+            })?;
+        }
+        Ok(found)
+    }
+
+    fn select(
+        &self,
+        filter: &Filter,
+        order: &str,
+        after: Option<i64>,
+        mut visit: impl FnMut(Recorded) -> bool,
+    ) -> rusqlite::Result<()> {
         let mut conditions: Vec<&str> = Vec::new();
         let mut values: Vec<SqlValue> = Vec::new();
         let mut add = |condition: &'static str, value: Option<SqlValue>| {
@@ -157,27 +187,34 @@ impl Reader {
         add("seq > ?", after.map(SqlValue::from));
         add("account = ?", filter.account.clone().map(SqlValue::from));
         add("key = ?", filter.key.clone().map(SqlValue::from));
-        add("at >= ?", filter.since.map(|at| at.as_millisecond().into()));
         add("at < ?", filter.until.map(|at| at.as_millisecond().into()));
         let filtered = match conditions.is_empty() {
             true => String::new(),
             false => format!("WHERE {}", conditions.join(" AND ")),
         };
-        let query = format!("SELECT seq, entry FROM entries {filtered} {order} LIMIT {MAX_SCANNED}");
+        let query = format!("SELECT seq, at, entry FROM entries {filtered} {order} LIMIT {MAX_SCANNED}");
+        let since = filter.since.map(|since| since.as_millisecond());
+        let is_descending = order.ends_with("DESC");
         let mut statement = self.connection.prepare(&query)?;
         let mut rows = statement.query(params_from_iter(values))?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            if found.len() == count {
+            let at: i64 = row.get(1)?;
+            if since.is_some_and(|since| at < since) {
+                // Entries are written in about the order of their times: a minute is more than any request is late.
+                if is_descending && since.is_some_and(|since| at < since - 60_000) {
+                    break;
+                }
+                continue;
+            }
+            let json: String = row.get(2)?;
+            let entry: Option<Entry> = serde_json::from_str(&json).ok();
+            if let Some(entry) = entry.filter(|entry| filter.matches(entry))
+                && !visit(Recorded { number: row.get(0)?, entry })
+            {
                 break;
             }
-            let json: String = row.get(1)?;
-            let entry: Option<Entry> = serde_json::from_str(&json).ok();
-            if let Some(entry) = entry.filter(|entry| filter.matches(entry)) {
-                found.push(Recorded { number: row.get(0)?, entry });
-            }
         }
-        Ok(found)
+        Ok(())
     }
 }
 
