@@ -573,6 +573,9 @@ pub(crate) enum AccountsCommand {
         /// Plan, by its name in the configuration
         #[arg(long, value_name = "PLAN")]
         plan: String,
+        /// Day of the month on which its credits are granted, 1 to 31 [default: that of the plan]
+        #[arg(long, value_name = "DAY", value_parser = clap::value_parser!(u8).range(1..=31))]
+        grant_day: Option<u8>,
     },
     /// List accounts
     List {
@@ -599,6 +602,17 @@ pub(crate) enum AccountsCommand {
         /// Plan, by its name in the configuration
         #[arg(value_name = "PLAN")]
         plan: String,
+    },
+    /// Change the day on which an account's credits are granted, effective when its current month ends
+    SetGrantDay {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Account ID
+        #[arg(value_name = "ID")]
+        account: String,
+        /// Day of the month, 1 to 31 [default: that of the plan]
+        #[arg(value_name = "DAY", value_parser = clap::value_parser!(u8).range(1..=31))]
+        day: Option<u8>,
     },
     /// Add credits that do not expire
     TopUp(BookingArgs),

@@ -30,7 +30,7 @@
 //! let now = Clock::start().now();
 //! let account: AccountId = "acme".parse()?;
 //! let (name, plan) = ("Acme".to_owned(), "free".to_owned());
-//! store.execute(Command::CreateAccount { account: Some(account.clone()), name, plan }, now.wall);
+//! store.execute(Command::CreateAccount { account: Some(account.clone()), name, plan, grant_day: None }, now.wall);
 //! let create = Command::CreateKey {
 //!     api: "shop".into(),
 //!     prefix: "shop".into(),

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on should stop, in its functions that carry no #[test] too"
 )]
 
+mod demo;
 mod expected;
 mod explained;
 mod registry;
@@ -262,5 +263,32 @@ fn closed_contracts_show_documented_codes_and_types_only() {
         }
         let page = body["error"]["doc_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         assert!(DOCUMENTED.contains(&page.as_str()), "{}: {body}", entry.name);
+    }
+}
+
+/// The same of the API whose errors have a code only in some cases; and of the one whose list of codes is open, all codes are
+/// in snake case.
+#[test]
+fn codes_are_documented_or_in_snake_case() {
+    let load = |name: &str| {
+        let source = demur_contract::builtin::source(name).unwrap();
+        demur_contract::Contract::load(&source).unwrap().contract
+    };
+    let bodies = |contract: &demur_contract::Contract| -> Vec<Json> {
+        let all = contract.entries().map(|(error, _)| {
+            let mut body = Vec::new();
+            contract.render(&demur_contract::Problem::new(error, "req_1"), &mut body);
+            serde_json::from_slice(&body).unwrap()
+        });
+        all.collect()
+    };
+    const DOCUMENTED: [&str; 3] = ["validation_failed", "invalid_courier", "shipment_already_exists"];
+    for body in bodies(&load("trackbot-pro")) {
+        let code = body["error"].get("code").map(|code| code.as_str().unwrap());
+        assert!(code.is_none_or(|code| DOCUMENTED.contains(&code)), "{body}");
+    }
+    for body in bodies(&load("trackunit")) {
+        let code = body["code"].as_str().unwrap();
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{body}");
     }
 }

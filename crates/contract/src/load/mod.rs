@@ -4,6 +4,7 @@
 
 mod code_style;
 mod entry;
+mod extends;
 mod formats;
 mod from_path;
 mod headers;
@@ -50,7 +51,8 @@ impl Contract {
     ///
     /// All errors and warnings in the file, each with its position and with help on how to fix it.
     pub fn load(source: &Arc<Source>) -> Result<Loaded, Diagnostics> {
-        let (root, diagnostics) = demur_source::parse_lossy(source)?;
+        let (root, mut diagnostics) = demur_source::parse_lossy(source)?;
+        let root = extends::resolve(root, source, &mut diagnostics);
         let mut reader = ContractReader { source, diagnostics };
         let contract = reader.contract(&root);
         match contract {
