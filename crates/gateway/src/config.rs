@@ -18,6 +18,7 @@ use demur_journal::Sink;
 
 use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
+use crate::probes::StoreProbe;
 use crate::tls::server::ListenerTls;
 use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::settings::Upstream;
@@ -56,6 +57,10 @@ pub struct Config {
     /// When the configuration is reloaded without a signal or a command. The gateway itself watches no file: the program
     /// that embeds it does.
     pub reload: ReloadSettings,
+    /// The address of the operations listener, which serves health and metrics. Without it nothing is counted.
+    pub operations_listener: Option<SocketAddr>,
+    /// The state of the store, for the operations listener.
+    pub store_probe: StoreProbe,
 }
 
 /// When the configuration is reloaded without a signal or a command.
@@ -175,6 +180,8 @@ impl Config {
             docs: None,
             pages: Pages::default(),
             reload: ReloadSettings::default(),
+            operations_listener: None,
+            store_probe: StoreProbe::default(),
         }
     }
 }
