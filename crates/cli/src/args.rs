@@ -440,6 +440,9 @@ pub(crate) struct CheckArgs {
     /// Give old keys their new names in the file, print the difference, and check the result.
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Print the configuration with all defaults, without secrets, and nothing else
+    #[arg(long, conflicts_with = "fix")]
+    pub(crate) print_effective: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod demo;
+mod effective;
 mod exit;
 mod from_openapi;
 mod listeners;

@@ -18,7 +18,11 @@ use demur_journal::Sink;
 
 use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
+<<<<<<< HEAD
 use crate::simulator::SimulationSettings;
+=======
+use crate::probes::StoreProbe;
+>>>>>>> main
 use crate::tls::server::ListenerTls;
 use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::settings::Upstream;
@@ -59,6 +63,10 @@ pub struct Config {
     /// When the configuration is reloaded without a signal or a command. The gateway itself watches no file: the program
     /// that embeds it does.
     pub reload: ReloadSettings,
+    /// The address of the operations listener, which serves health and metrics. Without it nothing is counted.
+    pub operations_listener: Option<SocketAddr>,
+    /// The state of the store, for the operations listener.
+    pub store_probe: StoreProbe,
 }
 
 /// When the configuration is reloaded without a signal or a command.
@@ -179,6 +187,8 @@ impl Config {
             pages: Pages::default(),
             simulation: SimulationSettings::default(),
             reload: ReloadSettings::default(),
+            operations_listener: None,
+            store_probe: StoreProbe::default(),
         }
     }
 }

@@ -10,9 +10,16 @@ mod config;
 mod gateway;
 mod limits;
 mod listener;
+mod metrics;
+mod operations;
+mod probes;
 mod proxy;
 mod reload;
+<<<<<<< HEAD
 mod simulator;
+=======
+mod scrape;
+>>>>>>> main
 mod snapshot;
 mod tls;
 mod trusted_proxies;
@@ -31,6 +38,7 @@ pub use demur_http1::io::ServerLimits as ConnectionLimits;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
+pub use probes::{StoreProbe, StoreStatus};
 pub use reload::{GatewayHandle, ReloadError};
 pub use simulator::{Simulation, SimulationSettings, Simulator, SimulatorBuilder};
 pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};

@@ -17,6 +17,7 @@ use crate::listener::request_body::ClientBody;
 use crate::snapshot::Snapshot;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::client::{UpstreamClient, UpstreamRequestBody};
+use crate::upstream::counts::ConnectionCounts;
 use crate::upstream::settings::Upstream;
 
 /// The body of a response to a client.
@@ -36,6 +37,7 @@ impl Upstreams {
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: impl Fn(&str) -> Arc<ConnectionCounts>,
     ) -> Self {
         let client = |(api, upstream): &(Arc<Api>, Upstream)| {
             let settings = api.settings();
@@ -45,7 +47,14 @@ impl Upstreams {
             let client = same.next().map(|(_, client)| Rc::clone(client));
             let client = client.unwrap_or_else(|| {
                 let upstream = upstream.clone();
-                Rc::new(UpstreamClient::new(upstream, settings, descriptors, connections, clock))
+                Rc::new(UpstreamClient::new(
+                    upstream,
+                    settings,
+                    descriptors,
+                    connections,
+                    clock,
+                    counts(api.name()),
+                ))
             });
             (Arc::clone(api), client)
         };

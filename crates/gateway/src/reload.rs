@@ -6,9 +6,12 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use demur_admission::{Admission, CacheConfig, Plan, Plans};
 use demur_contract::Contract;
@@ -17,7 +20,11 @@ use demur_engine::{Api, Engine, PageLookup};
 use crate::access_log::{JournalFilter, LogFilters, LogReopener, LogSettings, LogTarget};
 use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl};
 use crate::limits::ListenerLimits;
+<<<<<<< HEAD
 use crate::simulator::SimulationSettings;
+=======
+use crate::scrape::ReloadCounts;
+>>>>>>> main
 use crate::snapshot::{Snapshot, SnapshotCell};
 use crate::tls::watch::Certificates;
 use crate::trusted_proxies::TrustedProxies;
@@ -32,6 +39,7 @@ struct Shared {
     snapshots: Arc<SnapshotCell>,
     plans: Arc<Plans>,
     log: LogReopener,
+    counts: Arc<ReloadCounts>,
     /// One reload at a time.
     reloading: Mutex<()>,
 }
@@ -65,8 +73,10 @@ impl GatewayHandle {
         snapshots: Arc<SnapshotCell>,
         plans: Arc<Plans>,
         log: LogReopener,
+        counts: Arc<ReloadCounts>,
     ) -> Self {
-        Self(Arc::new(Shared { started_with, snapshots, plans, log, reloading: Mutex::default() }))
+        let reloading = Mutex::default();
+        Self(Arc::new(Shared { started_with, snapshots, plans, log, counts, reloading }))
     }
 
     /// Serves all requests that begin from now on with another configuration. Returns its generation: 2 after the first
@@ -75,7 +85,7 @@ impl GatewayHandle {
     /// Requests in progress finish with what they began with. An open connection keeps the limits of its heads and its
     /// timeouts.
     pub fn reload(&self, config: Config) -> Result<u64, ReloadError> {
-        let Shared { started_with, snapshots, plans, reloading, .. } = &*self.0;
+        let Shared { started_with, snapshots, plans, counts, reloading, .. } = &*self.0;
         let _one = reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let (new, config) = StaticSettings::split(config);
         let changed = started_with.changed(&new);
@@ -89,7 +99,15 @@ impl GatewayHandle {
         plans.replace(of_plans);
         Certificates::of(&started_with.listeners).reload();
         snapshots.replace(next);
+        counts.accepted.fetch_add(1, Ordering::Relaxed);
+        counts.loaded_now();
         Ok(generation)
+    }
+
+    /// Counts a configuration that was not loaded, for the metrics: the caller knows of mistakes, and [`reload`](Self::reload)
+    /// does not.
+    pub fn count_rejected(&self) {
+        self.0.counts.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Opens the file of the access log again before its next line, after it was renamed.
@@ -102,6 +120,11 @@ impl GatewayHandle {
         self.0.snapshots.generation()
     }
 
+    /// `limits.shutdown_delay` as it is now.
+    pub(crate) fn shutdown_delay(&self) -> Duration {
+        self.0.snapshots.current().limits.shutdown_delay
+    }
+
     /// The keys of the configuration whose change needs a restart, and which differ from those at start.
     pub fn needs_restart(&self, config: &Config) -> Vec<&'static str> {
         self.0.started_with.changed(&StaticSettings::of(config))
@@ -112,6 +135,7 @@ impl GatewayHandle {
 #[derive(Debug, Clone)]
 pub(crate) struct StaticSettings {
     listeners: Vec<Listener>,
+    operations_listener: Option<SocketAddr>,
     store: StoreUrl,
     workers: Option<NonZeroUsize>,
     cache: CacheConfig,
@@ -131,6 +155,7 @@ impl StaticSettings {
         }
         Self {
             listeners: config.listeners.clone(),
+            operations_listener: config.operations_listener,
             store: StoreUrl::Sqlite(absolute(store)),
             workers: config.workers,
             cache: config.cache,
@@ -178,6 +203,7 @@ impl StaticSettings {
         let (log, other_log) = (&self.access_log, &other.access_log);
         let keys = [
             ("listen", self.listeners != other.listeners),
+            ("operations_listener", self.operations_listener != other.operations_listener),
             ("store", self.store != other.store),
             ("workers", self.workers != other.workers),
             ("cache", self.cache != other.cache),

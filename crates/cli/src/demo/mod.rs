@@ -39,7 +39,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
 
     let is_json = log::is_json(output, &config.access_log);
     log::start(output, &mut config.access_log);
-    pages::attach(&mut config, Inputs::default(), output)?;
+    pages::attach(&mut config, &mut Inputs::default(), output)?;
     let running = Running::start(config, signals)?;
     let keys = samples::create(running.store(), &apis)?;
     let gateway = running.url();

@@ -87,6 +87,8 @@ impl ContractReader<'_> {
         if fields.node("name").is_none() {
             fields.missing("name", &mut self.diagnostics);
         }
+        // Both are resolved already, and are known names in diagnostics.
+        let _ = (fields.node("extends"), fields.node("settings"));
         let about = self.about(&mut fields);
         let content_type = self.content_type(&mut fields);
         let request_id = self.request_id(fields.node("request_id"));

@@ -4,6 +4,7 @@
 //! on a new connection, if it may be sent twice.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use demur_admission::Clock;
@@ -17,6 +18,7 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::body::UpstreamBody;
+use super::counts::ConnectionCounts;
 use super::exchange::ExchangeError;
 use super::location::UpstreamOrigin;
 use super::pool::{Connection, Pool};
@@ -56,6 +58,7 @@ impl UpstreamClient {
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: Arc<ConnectionCounts>,
     ) -> Self {
         let endpoint = upstream.endpoints.first().cloned().unwrap_or_else(Endpoint::nowhere);
         // An authority is visible ASCII.
@@ -68,7 +71,7 @@ impl UpstreamClient {
         };
         Self {
             origin: UpstreamOrigin::new(&upstream, &settings.mount.path),
-            pool: Pool::new(&upstream, descriptors, connections, clock),
+            pool: Pool::new(&upstream, descriptors, connections, clock, counts),
             limits: Limits { head_bytes: MAX_HEAD_BYTES, headers: upstream.max_headers, ..Limits::default() },
             upstream,
             endpoint,

@@ -6,6 +6,7 @@
 pub(crate) mod body;
 pub(crate) mod client;
 mod connect;
+pub(crate) mod counts;
 pub(crate) mod exchange;
 pub(crate) mod host;
 pub(crate) mod location;

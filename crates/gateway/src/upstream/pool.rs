@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::Clock;
@@ -11,6 +12,7 @@ use demur_http1::io::{ClientStream, Timer};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::connect;
+use super::counts::{ConnectionCounts, OpenConnection};
 use super::location::UpstreamOrigin;
 use super::settings::{Endpoint, Upstream};
 use crate::listener::connections::ConnectionTable;
@@ -34,11 +36,14 @@ pub(crate) struct Lease {
     pub(crate) timer: Timer,
     /// Counts the connection until it is closed.
     pub(crate) _descriptor: Descriptor,
+    /// The same for the metrics.
+    pub(crate) _open: OpenConnection,
 }
 
 /// Checks out connections to one upstream.
 pub(crate) struct Pool {
     idle: IdlePool,
+    counts: Arc<ConnectionCounts>,
     descriptors: Descriptors,
     /// The worker's client connections, of which idle ones are closed when file descriptors run short.
     connections: ConnectionTable,
@@ -61,10 +66,12 @@ impl Pool {
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: Arc<ConnectionCounts>,
     ) -> Self {
         let idle = IdleConnections { idle: RefCell::default(), timeout: upstream.idle_timeout };
         Self {
             idle: IdlePool(Rc::new(idle)),
+            counts,
             descriptors: descriptors.clone(),
             connections: connections.clone(),
             clock,
@@ -104,16 +111,19 @@ impl Pool {
             self.descriptors.report_closed(closed);
         }
         let connecting = timeout(upstream.connect_timeout, connect(endpoint, upstream.tls.as_deref()));
-        let (transport, address) = match connecting.await {
-            Err(_) => return Err(UpstreamFault::Unreachable("connect timeout".to_owned())),
-            Ok(Err(error)) => return Err(UpstreamFault::Unreachable(error.to_string())),
-            Ok(Ok(connected)) => connected,
+        let connected = match connecting.await {
+            Err(_) => Err("connect timeout".to_owned()),
+            Ok(connected) => connected.map_err(|error| error.to_string()),
         };
+        let (transport, address) = connected.map_err(|cause| {
+            self.counts.failed();
+            UpstreamFault::Unreachable(cause)
+        })?;
         if let Some(address) = address {
             origin.set_resolved(address);
         }
         let (pool, descriptor) = (self.idle.clone(), self.descriptors.take());
-        let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor };
+        let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor, _open: self.counts.opened() };
         Ok(Connection { stream: ClientStream::new(transport), lease })
     }
 }
