@@ -18,11 +18,8 @@ use demur_journal::Sink;
 
 use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
-<<<<<<< HEAD
-use crate::simulator::SimulationSettings;
-=======
 use crate::probes::StoreProbe;
->>>>>>> main
+use crate::simulator::SimulationSettings;
 use crate::tls::server::ListenerTls;
 use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::settings::Upstream;

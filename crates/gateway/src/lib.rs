@@ -15,11 +15,8 @@ mod operations;
 mod probes;
 mod proxy;
 mod reload;
-<<<<<<< HEAD
-mod simulator;
-=======
 mod scrape;
->>>>>>> main
+mod simulator;
 mod snapshot;
 mod tls;
 mod trusted_proxies;

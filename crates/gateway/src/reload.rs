@@ -20,11 +20,8 @@ use demur_engine::{Api, Engine, PageLookup};
 use crate::access_log::{JournalFilter, LogFilters, LogReopener, LogSettings, LogTarget};
 use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl};
 use crate::limits::ListenerLimits;
-<<<<<<< HEAD
-use crate::simulator::SimulationSettings;
-=======
 use crate::scrape::ReloadCounts;
->>>>>>> main
+use crate::simulator::SimulationSettings;
 use crate::snapshot::{Snapshot, SnapshotCell};
 use crate::tls::watch::Certificates;
 use crate::trusted_proxies::TrustedProxies;

@@ -56,7 +56,7 @@ pub(crate) struct ConnectionContext {
     current: RefCell<Rc<WorkerSnapshot>>,
     lag: SchedulerLag,
     /// `None` without an operations listener.
-    metrics: Option<WorkerMetrics>,
+    pub(super) metrics: Option<WorkerMetrics>,
     /// The shutdown timeout has elapsed.
     is_over: Rc<Cell<bool>>,
 }
@@ -100,13 +100,9 @@ pub(super) struct ConnectionInfo<'c> {
     pub(super) listener: Option<&'c str>,
     pub(super) overloaded: bool,
     /// It does not speak TLS on a TLS port: its request is rejected.
-<<<<<<< HEAD
     pub(super) lacks_tls: bool,
-=======
-    lacks_tls: bool,
     /// The connection has TLS.
     is_secure: bool,
->>>>>>> main
 }
 
 impl ConnectionContext {

@@ -78,10 +78,13 @@ impl ConnectionContext {
         if self.is_ending() {
             stream.close();
         }
-        let summary = current.log.filters.take_any().then(|| RequestSummary {
+        let is_observed = current.log.filters.take_any() || self.metrics.is_some();
+        let summary = is_observed.then(|| RequestSummary {
             since: now,
             client: Some(peer.address()),
             target: LoggedTarget::Parsed(parts.method.clone(), parts.uri.clone()),
+            is_secure: peer.is_secure(),
+            _active: self.metrics.as_ref().map(|metrics| metrics.begin(&parts.method)),
         });
         Some(current.log.watch(summary, record, response.map(ResponseBody::Whole)))
     }
