@@ -118,6 +118,7 @@ fn own(config: &mut Config, listen: SocketAddr, store: PathBuf) {
     config.listeners = vec![Listener { name, ..Listener::new(listen) }];
     config.store = StoreUrl::Sqlite(store);
     config.journal = None;
+    config.operations_listener = None;
     if let LogTarget::File(_) = config.access_log.target {
         config.access_log.target = LogTarget::Stderr;
     }
