@@ -156,6 +156,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/apis/0/upstream_errors/rules/0", "/definitions/translationRule"),
     ("/apis/0/headers", "/definitions/headers"),
     ("/apis/0/headers/request", "/definitions/requestHeaders"),
+    ("/apis/0/headers/request/set/X-Token", "/definitions/secret"),
     ("/apis/0/headers/response", "/definitions/responseHeaders"),
     ("/apis/0/operations/list", "/definitions/operation"),
     ("/apis/0/operations/list/usage", "/definitions/usage"),
@@ -176,7 +177,7 @@ fn sound_configuration() -> Json {
                     cors: { origins: ['https://app.example'] }, overload: { in_flight: 9 },
                     idempotency: { mode: upstream, ttl: 1h, max_repeats: 3 },
                     upstream_errors: { rules: [{ status: 404, when: { /kind: gone }, raise: resource.gone }] },
-                    headers: { request: { remove: [Cookie] }, response: { keep: [Server] } },
+                    headers: { request: { set: { X-Token: { env: PATH } }, remove: [Cookie] }, response: { keep: [Server] } },
                     operations: { list: { credits: 1, usage: { header: X-Used } } },
                     rules: [{ name: r, require: 'true', raise: internal }] }] }",
     )

@@ -18,6 +18,7 @@ use crate::snapshot::Snapshot;
 use crate::upstream::balancer::SharedUpstream;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::client::{UpstreamClient, UpstreamRequestBody};
+use crate::upstream::counts::ConnectionCounts;
 
 /// The body of a response to a client.
 pub(crate) type ProxyBody = ResponseBody<Box<UpstreamBody<UpstreamRequestBody<ClientBody>>>>;
@@ -36,6 +37,7 @@ impl Upstreams {
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: impl Fn(&str) -> Arc<ConnectionCounts>,
     ) -> Self {
         let client = |(api, upstream): &(Arc<Api>, Arc<SharedUpstream>)| {
             let settings = api.settings();
@@ -46,7 +48,14 @@ impl Upstreams {
             let client = same.next().map(|(_, client)| Rc::clone(client));
             let client = client.unwrap_or_else(|| {
                 let upstream = Arc::clone(upstream);
-                Rc::new(UpstreamClient::new(upstream, settings, descriptors, connections, clock))
+                Rc::new(UpstreamClient::new(
+                    upstream,
+                    settings,
+                    descriptors,
+                    connections,
+                    clock,
+                    counts(api.name()),
+                ))
             });
             (Arc::clone(api), client)
         };

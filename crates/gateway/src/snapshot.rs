@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::access_log::LogFilters;
 use crate::limits::ListenerLimits;
+use crate::simulator::Simulator;
 use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::balancer::SharedUpstream;
 
@@ -25,6 +26,8 @@ pub(crate) struct Snapshot {
     /// The APIs with their upstreams.
     pub(crate) upstreams: Vec<(Arc<Api>, Arc<SharedUpstream>)>,
     pub(crate) filters: LogFilters,
+    /// Decides on requests before they are checked, in a mock.
+    pub(crate) simulator: Option<Arc<dyn Simulator>>,
 }
 
 /// The current snapshot.

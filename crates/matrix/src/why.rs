@@ -62,7 +62,7 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
         C::CreditsExhausted | C::CreditsHeld => credits(condition, view),
         C::RateExceeded | C::RateConcurrency | C::QuotaExceeded => limits(condition, view),
         C::RequestNotAcceptable if !view.api.validation.rejects_unacceptable => {
-            absent("`validation.not_acceptable` is not set to reject such requests")
+            absent("`validation.accept` is not set to reject such requests")
         }
         C::RequestUpgradeRequired => absent("the gateway does not require an upgrade"),
         C::RequestLengthRequired => absent("the gateway reads chunked bodies"),

@@ -19,7 +19,7 @@ use crate::backup;
 const APPLICATION_ID: i64 = 0x444d_5552;
 
 /// The migrations: each one changes the schema version from its index to the next. Released ones never change.
-const MIGRATIONS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
+const MIGRATIONS: [&str; 6] = [FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH];
 
 const FIRST: &str = "
     CREATE TABLE account (
@@ -296,6 +296,11 @@ const FIFTH: &str = "
         UPDATE claim_use SET claims = claims - 1, bytes = bytes - OLD.size WHERE account IN (OLD.account, '');
         DELETE FROM claim_use WHERE account = OLD.account AND claims = 0;
     END;
+";
+
+/// Adds the grant day of an account; null for the day of its plan.
+const SIXTH: &str = "
+    ALTER TABLE account ADD COLUMN grant_day INTEGER CHECK (grant_day BETWEEN 1 AND 31);
 ";
 
 /// Migrates the database to the current schema, one transaction for each version. An existing database is backed up

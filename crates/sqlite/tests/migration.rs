@@ -18,15 +18,16 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 /// The newest schema version.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 
 /// One database for each released schema version.
-const GOLDENS: [(i64, &str); 5] = [
+const GOLDENS: [(i64, &str); 6] = [
     (1, include_str!("golden/schema-1.sql")),
     (2, include_str!("golden/schema-2.sql")),
     (3, include_str!("golden/schema-3.sql")),
     (4, include_str!("golden/schema-4.sql")),
     (5, include_str!("golden/schema-5.sql")),
+    (6, include_str!("golden/schema-6.sql")),
 ];
 
 /// A database as an earlier version left it, with its pepper if it has keys.
@@ -171,6 +172,7 @@ fn keeps_keys_balances_and_operations_of_every_schema_version() {
         (3, (137, 0, 13, 150), (15, 0, 0, 15)),
         (4, (137, 0, 13, 150), (15, 0, 0, 15)),
         (5, (133, 0, 17, 150), (15, 0, 0, 15)),
+        (6, (133, 0, 17, 150), (15, 0, 0, 15)),
     ] {
         let database = OldDatabase::new(version);
         let store = database.open();
@@ -190,7 +192,7 @@ fn keeps_keys_balances_and_operations_of_every_schema_version() {
         assert!(matches!(revoked, Err(Denial::CredentialRevoked { .. })), "version {version}: {revoked:?}");
         let completed = HoldOutcome::Completed { is_stored: false };
         assert_eq!(claim(&store, "order-1"), completed, "version {version}");
-        if version == 5 {
+        if version >= 5 {
             assert_eq!(claim(&store, "order-2"), HoldOutcome::Completed { is_stored: true });
             assert_eq!(claim(&store, "open-2"), completed, "it was in flight");
         }
@@ -239,11 +241,11 @@ fn rejects_a_newer_schema_version_and_changes_nothing() {
     let before = fs::read(&database.path).unwrap();
     for _ in 0..2 {
         match database.try_open() {
-            Err(error @ OpenError::TooNew { found: 6, known: 5, .. }) => {
+            Err(error @ OpenError::TooNew { found: 7, known: 6, .. }) => {
                 let path = database.path.display();
                 let expected = format!(
-                    "`{path}` has schema version 6, but this version of Demur supports schema versions up to 5; run the \
-                     newer version of Demur, or restore a backup with schema version 5 such as `{path}.v5.bak`"
+                    "`{path}` has schema version 7, but this version of Demur supports schema versions up to 6; run the \
+                     newer version of Demur, or restore a backup with schema version 6 such as `{path}.v6.bak`"
                 );
                 assert_eq!(error.to_string(), expected);
             }

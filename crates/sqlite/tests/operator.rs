@@ -37,7 +37,7 @@ fn run(store: &Store, command: Command) -> Result<Reply, CommandFault> {
 fn with_account(path: &Path) -> Arc<Store> {
     let store = open(path);
     let (account, plan) = (Some(acme()), "open".into());
-    run(&store, Command::CreateAccount { account, name: "Acme".into(), plan }).unwrap();
+    run(&store, Command::CreateAccount { account, name: "Acme".into(), plan, grant_day: None }).unwrap();
     let (amount, reason) = (100, "bought".into());
     run(&store, Command::TopUp { account: acme(), amount, reason, operation: None }).unwrap();
     store

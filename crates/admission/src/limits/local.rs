@@ -124,7 +124,12 @@ mod tests {
     use crate::{Demand, Exceeded, Rate};
 
     fn meter(counters: &LocalCounters, plan: &Arc<Plan>) -> Meter {
-        let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
+        let account = Account {
+            id: "acme".parse().unwrap(),
+            name: "Acme".into(),
+            plan: plan.name.clone(),
+            grant_day: None,
+        };
         let now = Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::ZERO };
         counters.open(&account, &KeyId::generate(), plan, now)
     }
@@ -160,7 +165,12 @@ mod tests {
             Now { wall: jiff::Timestamp::UNIX_EPOCH + passed, monotonic: passed }
         };
         let open = |id: String, now: Now| {
-            let account = Account { id: id.parse().unwrap(), name: String::new(), plan: plan.name.clone() };
+            let account = Account {
+                id: id.parse().unwrap(),
+                name: String::new(),
+                plan: plan.name.clone(),
+                grant_day: None,
+            };
             counters.open(&account, &id.parse().unwrap(), &plan, now)
         };
         let all = |take: &dyn Fn(&Meter)| {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use comfy_table::{Table, presets};
 use demur_admission::{
-    Account, AccountStatement, Check, Command, OperationId, Page, Reply, StatementEntry, StatementKind,
+    Account, AccountStatement, Check, Command, GrantDay, OperationId, Page, Reply, StatementEntry,
+    StatementKind,
 };
 use serde_json::json;
 
@@ -22,9 +23,10 @@ pub(crate) fn run(args: &AccountsCommand, output: &Output) -> Result<Exit, Comma
 
 fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailure> {
     Ok(match args {
-        AccountsCommand::Create { store, id: account, name, plan } => {
+        AccountsCommand::Create { store, id: account, name, plan, grant_day } => {
             let account = account.as_deref().map(id).transpose()?;
-            (store, Command::CreateAccount { account, name: plain(name)?, plan: plan.clone() })
+            let (name, plan, grant_day) = (plain(name)?, plan.clone(), day(*grant_day));
+            (store, Command::CreateAccount { account, name, plan, grant_day })
         }
         AccountsCommand::List { store, page } => {
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
@@ -33,6 +35,9 @@ fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
         AccountsCommand::Show { store, account } => (store, Command::ShowAccount { account: id(account)? }),
         AccountsCommand::SetPlan { store, account, plan } => {
             (store, Command::SetPlan { account: id(account)?, plan: plan.clone() })
+        }
+        AccountsCommand::SetGrantDay { store, account, day: number } => {
+            (store, Command::SetGrantDay { account: id(account)?, grant_day: day(*number) })
         }
         AccountsCommand::TopUp(booking) => {
             let (account, reason) = (id(&booking.account)?, plain(&booking.reason)?);
@@ -65,6 +70,11 @@ fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
         }
         AccountsCommand::Prune { store, before } => (store, Command::Prune { before: *before }),
     })
+}
+
+/// The arguments' own check has rejected other numbers.
+fn day(number: Option<u8>) -> Option<GrantDay> {
+    number.and_then(|number| number.try_into().ok())
 }
 
 /// The ledger knows an idempotency key as the ID of the operation.
@@ -136,8 +146,9 @@ fn backed_up(to: &Path, bytes: u64, output: &Output) {
 fn summary(statement: &AccountStatement) -> String {
     let AccountStatement { account, credits } = statement;
     let resets = credits.resets_at.map_or_else(|| "never".to_owned(), |moment| moment.to_string());
+    let grant_day = account.grant_day.map_or_else(String::new, |day| format!("\n  grant day     {day}"));
     format!(
-        "{}  {}\n  plan          {}\n  credits       {} available, {} held, {} spent\n  granted       {}, of which {} expired\n  next renewal  {resets}",
+        "{}  {}\n  plan          {}{grant_day}\n  credits       {} available, {} held, {} spent\n  granted       {}, of which {} expired\n  next renewal  {resets}",
         account.id,
         account.name,
         account.plan,

@@ -60,6 +60,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let listeners = listen::read_listeners(&mut fields, reader);
     let names = listeners.iter().filter_map(|listener| listener.name.as_deref());
     reader.listeners = Some(names.map(str::to_owned).collect());
+    let operations_listener = listen::read_operations_listener(&mut fields, &listeners, reader);
     let store = read_store(&mut fields, reader);
     let default_contract = read_default_contract(&mut fields, reader);
     let workers = read_workers(&mut fields, reader);
@@ -102,6 +103,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         apis,
         docs,
         reload,
+        operations_listener,
         ..Config::new(default_contract?)
     })
 }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::balancer::{EndpointPermit, EndpointState, Random, SharedUpstream};
 use super::body::UpstreamBody;
+use super::counts::ConnectionCounts;
 use super::exchange::{ExchangeBody, ExchangeError};
 use super::health_check;
 use super::location::UpstreamOrigin;
@@ -64,6 +65,7 @@ impl UpstreamClient {
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: Arc<ConnectionCounts>,
     ) -> Self {
         // An authority is visible ASCII.
         let own_host = |state: &EndpointState| HeaderValue::from_str(state.endpoint.authority.as_str());
@@ -77,7 +79,7 @@ impl UpstreamClient {
         let max_headers = upstream.settings.max_headers;
         Self {
             origin: UpstreamOrigin::new(&upstream.settings, &settings.mount.path),
-            pool: Pool::new(&upstream, descriptors, connections, clock),
+            pool: Pool::new(&upstream, descriptors, connections, clock, counts),
             limits: Limits { head_bytes: MAX_HEAD_BYTES, headers: max_headers, ..Limits::default() },
             hosts: upstream.endpoints.iter().map(host).collect(),
             random: Random::new(),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::Clock;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::balancer::SharedUpstream;
 use super::connect::connect;
+use super::counts::{ConnectionCounts, OpenConnection};
 use super::location::UpstreamOrigin;
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::{Descriptor, Descriptors};
@@ -34,12 +36,15 @@ pub(crate) struct Lease {
     pub(crate) timer: Timer,
     /// Counts the connection until it is closed.
     pub(crate) _descriptor: Descriptor,
+    /// The same for the metrics.
+    pub(crate) _open: OpenConnection,
 }
 
 /// Checks out connections to one upstream.
 pub(crate) struct Pool {
     /// By endpoint.
     idle: Vec<IdlePool>,
+    counts: Arc<ConnectionCounts>,
     descriptors: Descriptors,
     /// The worker's client connections, of which idle ones are closed when file descriptors run short.
     connections: ConnectionTable,
@@ -62,6 +67,7 @@ impl Pool {
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: Arc<ConnectionCounts>,
     ) -> Self {
         let idle = |_| {
             let timeout = upstream.settings.idle_timeout;
@@ -69,6 +75,7 @@ impl Pool {
         };
         Self {
             idle: upstream.endpoints.iter().map(idle).collect(),
+            counts,
             descriptors: descriptors.clone(),
             connections: connections.clone(),
             clock,
@@ -114,17 +121,19 @@ impl Pool {
             return Err(UpstreamFault::Unavailable("there is no such endpoint".to_owned()));
         };
         let connecting = connect(&state.endpoint, settings.tls.as_deref());
-        let connecting = timeout(settings.connect_timeout, connecting);
-        let (transport, address) = match connecting.await {
-            Err(_) => return Err(UpstreamFault::Unreachable("connect timeout".to_owned())),
-            Ok(Err(error)) => return Err(UpstreamFault::Unreachable(error.to_string())),
-            Ok(Ok(connected)) => connected,
+        let connected = match timeout(settings.connect_timeout, connecting).await {
+            Err(_) => Err("connect timeout".to_owned()),
+            Ok(connected) => connected.map_err(|error| error.to_string()),
         };
+        let (transport, address) = connected.map_err(|cause| {
+            self.counts.failed();
+            UpstreamFault::Unreachable(cause)
+        })?;
         if let Some(address) = address {
             origin.set_resolved(index, address);
         }
         let (pool, descriptor) = (pool.clone(), self.descriptors.take());
-        let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor };
+        let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor, _open: self.counts.opened() };
         Ok(Connection { stream: ClientStream::new(transport), lease })
     }
 }
