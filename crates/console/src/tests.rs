@@ -20,7 +20,12 @@ struct Probes;
 
 impl Directory for Probes {
     fn execute(&self, command: &Command) -> Result<Reply, String> {
-        let account = Account { id: "acme".parse().unwrap(), name: PROBE.to_owned(), plan: PROBE.to_owned() };
+        let account = Account {
+            id: "acme".parse().unwrap(),
+            name: PROBE.to_owned(),
+            plan: PROBE.to_owned(),
+            grant_day: None,
+        };
         Ok(match command {
             Command::ListAccounts { .. } => Reply::Accounts { accounts: vec![account], more: false },
             Command::Statement { account: id, .. } if id.as_str() != "acme" => {
