@@ -14,9 +14,9 @@ demo:
 
 # Downloads everything that the build and the tests need: crates, and the programs that the end-to-end tests run. After
 # it, `make test` works without a network, with CARGO_NET_OFFLINE=true.
-INSTALLERS := e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
+INSTALLERS := e2e/prometheus.sh e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
 	e2e/python.sh e2e/schemathesis.sh e2e/desync.sh e2e/sdks/install.sh e2e/oracle/bodies/install.sh \
-	crates/validation/tests/documents.sh
+	crates/validation/tests/documents.sh e2e/documents.sh e2e/generators/install.sh e2e/prism/install.sh
 
 fetch:
 	$(CARGO) fetch --locked
@@ -90,7 +90,7 @@ overload: bench-front
 
 # Mixed traffic: memory stays where it was, and nothing fails. `make soak SOAK_SECONDS=1800` for half an hour.
 SOAK_SECONDS ?= 60
-soak: bench-front soak-admission soak-paths soak-ending
+soak: bench-front soak-admission soak-paths soak-ending soak-reload
 	$(TARGET)/release/demur-bench-front soak seconds=$(SOAK_SECONDS)
 
 # The path oracle with every operation for every spelling, and with as many spellings made of two. Another seed, others.
@@ -105,6 +105,12 @@ soak-paths:
 soak-ending:
 	$(CARGO) build --quiet -p demur-cli -p demur-examples
 	SOAK_CONNECTIONS=$(or $(SOAK_CONNECTIONS),27000) $(CARGO) test --quiet -p demur-e2e --test front -- --nocapture accepted_connections
+
+# A hundred reloads under load, a third of them bad: no request fails, and quotas and credits are exact.
+.PHONY: soak-reload
+soak-reload:
+	$(CARGO) build --quiet -p demur-cli -p demur-examples
+	SOAK_RELOADS=$(or $(SOAK_RELOADS),100) $(CARGO) test --quiet -p demur-e2e --test reload -- --nocapture counts_are_exact
 
 bench-front:
 	$(CARGO) build --release --quiet --locked -p demur-cli
@@ -139,6 +145,17 @@ loom:
 .PHONY: bench-validation
 bench-validation:
 	$(CARGO) run --release --locked -p demur-validation --example validation_bench
+
+# The packages below the target folder: a binary that is linked statically, a Debian package, and what a container image is
+# made from. `buildah build -f dist/container/Containerfile target/dist/container` makes the image.
+.PHONY: dist
+DIST_TARGET ?= $(shell uname -m)-unknown-linux-gnu
+dist:
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked -p demur-cli --target $(DIST_TARGET)
+	@! readelf --program-headers $(TARGET)/$(DIST_TARGET)/release/demur | grep -q INTERP || { echo "the binary is not static" >&2; exit 1; }
+	@mkdir -p $(TARGET)/dist/container
+	cp $(TARGET)/$(DIST_TARGET)/release/demur $(TARGET)/dist/container/
+	dist/debian.sh $(TARGET)/$(DIST_TARGET)/release/demur $(TARGET)/dist
 
 # The journal: 20,000 rejections a second for a minute, and a lookup among ten million.
 .PHONY: bench-journal

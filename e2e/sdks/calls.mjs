@@ -1,13 +1,13 @@
-// One call with an SDK of Node, and what its user reads of the outcome: the table of the SDKs.
-// Arguments: the SDK, the base URL, the key, the path. Prints one JSON object on its last line.
-const [sdk, base, key, path] = process.argv.slice(2);
+// Calls with an SDK of Node, and what its user reads of each outcome: the table of the SDKs.
+// Argument: the SDK. Standard input has a base URL, a key and a path on each line; for each, standard output gets one JSON
+// object.
+import { createInterface } from "node:readline";
 
 const short = (text) => (text == null ? null : String(text).slice(0, 60));
 const say = (value) => console.log(JSON.stringify(value));
-const { hostname, port, pathname } = new URL(base);
 
 const calls = {
-  async openai() {
+  async openai(base, key, path) {
     const { default: OpenAI } = await import("openai");
     const client = new OpenAI({ baseURL: base, apiKey: key, maxRetries: 2 });
     try {
@@ -20,7 +20,7 @@ const calls = {
       });
     }
   },
-  async anthropic() {
+  async anthropic(base, key, path) {
     const { default: Anthropic } = await import("@anthropic-ai/sdk");
     const client = new Anthropic({ baseURL: base, authToken: key, apiKey: null, maxRetries: 2 });
     try {
@@ -33,8 +33,9 @@ const calls = {
       });
     }
   },
-  async stripe() {
+  async stripe(base, key, path) {
     const { default: Stripe } = await import("stripe");
+    const { hostname, port, pathname } = new URL(base);
     const client = new Stripe(key, { host: hostname, port, protocol: "http", maxNetworkRetries: 2, telemetry: false });
     try {
       say({ ok: await client.rawRequest("GET", pathname + path) });
@@ -46,7 +47,7 @@ const calls = {
       });
     }
   },
-  async octokit() {
+  async octokit(base, key, path) {
     const { Octokit } = await import("octokit");
     const silent = { debug() {}, info() {}, warn() {}, error() {} };
     const client = new Octokit({
@@ -69,10 +70,12 @@ const calls = {
   },
 };
 
-try {
-  await calls[sdk]();
-} catch (error) {
-  say({ class: `${error.constructor.name}`, raw: true });
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    await calls[process.argv[2]](...line.split(" "));
+  } catch (error) {
+    say({ class: `${error.constructor.name}`, raw: true });
+  }
 }
 // An answer that the SDK has not read to its end keeps its connection, and that the process.
 process.exit(0);

@@ -1,28 +1,31 @@
-"""One call with an SDK of Python, and what its user reads of the outcome: the table of the SDKs.
+"""Calls with an SDK of Python, and what its user reads of each outcome: the table of the SDKs.
 
-Arguments: the SDK, the base URL, the key, the path. Prints one JSON object on its last line.
+Argument: the SDK. Standard input has a base URL, a key and a path on each line; for each, standard output gets one JSON
+object. One process makes all calls: importing some SDKs takes seconds.
 """
 
 import json
 import sys
 
-sdk, base, key, path = sys.argv[1:5]
+
+def say(value):
+    print(json.dumps(value), flush=True)
 
 
 def outcome(error, **fields):
-    print(json.dumps({"class": type(error).__name__, **fields}))
+    say({"class": type(error).__name__, **fields})
 
 
 def short(text):
     return None if text is None else str(text)[:60]
 
 
-def call_openai():
+def call_openai(base, key, path):
     import openai
 
     client = openai.OpenAI(base_url=base, api_key=key, max_retries=2)
     try:
-        print(json.dumps({"ok": client.get(path, cast_to=object)}))
+        say({"ok": client.get(path, cast_to=object)})
     except openai.APIStatusError as error:
         outcome(error, status=error.status_code, code=error.code, type=error.type, param=error.param,
                 request_id=bool(error.request_id), message=short(error.body.get("message") if isinstance(error.body, dict) else error.body))
@@ -30,12 +33,12 @@ def call_openai():
         outcome(error, message=short(error.message))
 
 
-def call_anthropic():
+def call_anthropic(base, key, path):
     import anthropic
 
     client = anthropic.Anthropic(base_url=base, auth_token=key, max_retries=2)
     try:
-        print(json.dumps({"ok": client.get(path, cast_to=object)}))
+        say({"ok": client.get(path, cast_to=object)})
     except anthropic.APIStatusError as error:
         body = error.body if isinstance(error.body, dict) else {}
         inner = body.get("error") if isinstance(body.get("error"), dict) else {}
@@ -45,7 +48,7 @@ def call_anthropic():
         outcome(error, message=short(error.message))
 
 
-def call_stripe():
+def call_stripe(base, key, path):
     import stripe
     from urllib.parse import urlsplit
 
@@ -53,14 +56,14 @@ def call_stripe():
     client = stripe.StripeClient(key, base_addresses={"api": f"{parts.scheme}://{parts.netloc}"}, max_network_retries=2)
     try:
         answer = client.raw_request("get", parts.path + path)
-        print(json.dumps({"ok": json.loads(answer.data)}))
+        say({"ok": json.loads(answer.data)})
     except stripe.StripeError as error:
         inner = getattr(error, "error", None)
         outcome(error, status=error.http_status, code=error.code, type=inner.type if inner else None,
                 param=getattr(error, "param", None), request_id=bool(error.request_id), message=short(error.user_message))
 
 
-def call_azure():
+def call_azure(base, key, path):
     from azure.core import PipelineClient
     from azure.core.exceptions import AzureError, HttpResponseError, map_error
     from azure.core.pipeline.policies import HeadersPolicy, RetryPolicy
@@ -71,7 +74,7 @@ def call_azure():
     try:
         answer = client.send_request(HttpRequest("GET", base + path))
         answer.raise_for_status()
-        print(json.dumps({"ok": answer.json()}))
+        say({"ok": answer.json()})
     except HttpResponseError as error:
         inner = error.error
         headers = error.response.headers if error.response is not None else {}
@@ -82,7 +85,7 @@ def call_azure():
         outcome(error)
 
 
-def call_google():
+def call_google(base, key, path):
     import requests
     from google.api_core import exceptions, retry
 
@@ -105,14 +108,14 @@ def call_google():
 
     policy = retry.Retry(predicate=retry.if_transient_error, initial=0.05, maximum=0.05, on_error=give_up)
     try:
-        print(json.dumps({"ok": policy(attempt)()}))
+        say({"ok": policy(attempt)()})
     except exceptions.GoogleAPICallError as error:
         # The message begins with the method and the URL.
         message = error.message.split(": ", 1)[-1]
         outcome(error, status=error.code, code=error.reason, message=short(message))
 
 
-def call_huggingface():
+def call_huggingface(base, key, path):
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import hf_raise_for_status, http_backoff
 
@@ -120,12 +123,14 @@ def call_huggingface():
         answer = http_backoff("GET", base + path, headers={"Authorization": f"Bearer {key}"}, max_retries=2,
                               base_wait_time=0.05, max_wait_time=0.1)
         hf_raise_for_status(answer)
-        print(json.dumps({"ok": answer.json()}))
+        say({"ok": answer.json()})
     except HfHubHTTPError as error:
         outcome(error, status=error.response.status_code, request_id=bool(error.request_id), message=short(error.server_message))
 
 
-try:
-    globals()[f"call_{sdk}"]()
-except Exception as error:  # What the SDK lets through as it is: its user meets the transport's own errors.
-    print(json.dumps({"class": type(error).__module__.split(".")[0] + "." + type(error).__name__, "raw": True}))
+call = globals()[f"call_{sys.argv[1]}"]
+for line in sys.stdin:
+    try:
+        call(*line.split())
+    except Exception as error:  # What the SDK lets through as it is: its user meets the transport's own errors.
+        say({"class": type(error).__module__.split(".")[0] + "." + type(error).__name__, "raw": True})

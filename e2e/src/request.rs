@@ -5,8 +5,10 @@ use serde_json::Value as Json;
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    pub(crate) method: String,
-    pub(crate) target: String,
+    /// The method.
+    pub method: String,
+    /// The target, relative to the mount of the API.
+    pub target: String,
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
     is_chunked: bool,
@@ -73,7 +75,7 @@ impl Request {
     }
 
     /// The bytes on the wire.
-    pub(crate) fn bytes(&self, host: &str, mount: &str) -> Vec<u8> {
+    pub fn bytes(&self, host: &str, mount: &str) -> Vec<u8> {
         let mut bytes = format!("{} {mount}{} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             bytes.extend_from_slice(format!("Host: {host}\r\n").as_bytes());

@@ -10,9 +10,10 @@
 )]
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 
 use demur_e2e::{
@@ -21,9 +22,10 @@ use demur_e2e::{
 use serde_json::{Value as Json, json};
 
 /// A name, the program's first argument, whether it runs on Node, and the contract that fits it.
-const SDKS: [(&str, &str, bool, &str); 9] = [
+const SDKS: [(&str, &str, bool, &str); 10] = [
     ("openai-python", "openai", false, "openai"),
     ("openai-node", "openai", true, "openai"),
+    ("anthropic-python", "anthropic", false, "anthropic.yaml"),
     ("anthropic-node", "anthropic", true, "anthropic.yaml"),
     ("stripe-python", "stripe", false, "stripe"),
     ("stripe-node", "stripe", true, "stripe"),
@@ -144,7 +146,7 @@ fn configuration(upstream: &Upstream, dead: std::net::SocketAddr) -> String {
         }
     }
     format!(
-        "demur: 2\naccess_log: all\nplans:\n  free: {{ credits: {{ monthly: 1 }} }}\n  busy: {{ concurrency: 1 }}\n  \
+        "demur: 2\naccess_log: all\nworkers: 1\nplans:\n  free: {{ credits: {{ monthly: 1 }} }}\n  busy: {{ concurrency: 1 }}\n  \
          spent: {{ quota: {{ requests: 0, time_zone: UTC }} }}\napis:\n{apis}"
     )
 }
@@ -157,29 +159,44 @@ fn asked(gateway: &Gateway, api: &str) -> usize {
     of_api.filter_map(|line| line["request_id"].as_str().map(str::to_owned)).collect::<BTreeSet<_>>().len()
 }
 
-fn call(is_node: bool, arguments: [&str; 4]) -> Json {
-    let folder = folder();
-    let mut command = Command::new("timeout");
-    command.arg("120");
-    if is_node {
-        command.arg("node").arg(folder.join("calls.mjs"));
-    } else {
-        command.arg(folder.join("python/bin/python")).arg(folder.join("calls.py"));
+/// A process that makes all calls with one SDK. It may take minutes: some SDKs take many seconds to import, and others wait
+/// between their attempts.
+struct Sdk {
+    process: Child,
+    outcomes: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Sdk {
+    fn start(sdk: &str, is_node: bool) -> Self {
+        let folder = folder();
+        let mut command = Command::new("timeout");
+        command.arg("900");
+        if is_node {
+            command.arg("node").arg(folder.join("calls.mjs"));
+        } else {
+            command.arg(folder.join("python/bin/python")).arg(folder.join("calls.py"));
+        }
+        command.arg(sdk).env("NO_PROXY", "*").env("no_proxy", "*").current_dir(folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let outcomes = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, outcomes }
     }
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .env("NO_PROXY", "*")
-        .env("no_proxy", "*")
-        .current_dir(folder);
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    if output.status.code() == Some(124) {
-        return json!({ "class": "(still waiting)" });
+
+    /// What a user reads of the outcome of one call.
+    fn call(&mut self, base: &str, key: &str, path: &str) -> Json {
+        writeln!(self.process.stdin.as_mut().unwrap(), "{base} {key} {path}").unwrap();
+        let said =
+            self.outcomes.next().unwrap_or_else(|| panic!("{base}{path}: the SDK has stopped")).unwrap();
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{base}{path}: {error}: {said}"))
     }
-    let said = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap_or_else(|error| {
-        panic!("{arguments:?}: {error}: {said}{}", String::from_utf8_lossy(&output.stderr))
-    })
+}
+
+impl Drop for Sdk {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
 }
 
 fn shown(read: &Json) -> String {
@@ -208,7 +225,8 @@ fn rows(gateway: &Mutex<Gateway>, (name, sdk, is_node, _): (&str, &str, bool, &s
     let (address, held) = (gateway.lock().unwrap().address(), busy.clone());
     let hold = format!("GET /{name}/hold HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {held}\r\n\r\n");
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    std::io::Write::write_all(&mut stream, hold.as_bytes()).unwrap();
+    stream.write_all(hold.as_bytes()).unwrap();
+    let mut sdk = Sdk::start(sdk, is_node);
     let (free, spent, dead) = (key(name, "free"), key(name, "spent"), key(&format!("{name}-dead"), "free"));
     for (situation, account, path, is_dead) in SITUATIONS {
         let api = if is_dead { format!("{name}-dead") } else { name.to_owned() };
@@ -221,8 +239,8 @@ fn rows(gateway: &Mutex<Gateway>, (name, sdk, is_node, _): (&str, &str, bool, &s
             _ => &free,
         };
         let before = asked(&gateway.lock().unwrap(), &api);
-        let read = call(is_node, [sdk, &format!("http://{address}/{api}"), secret, path]);
-        // The log is written in order: once this request is in it, so are those of the SDK.
+        let read = sdk.call(&format!("http://{address}/{api}"), secret, path);
+        // The only worker logs in order: once this request is in the log, so are those of the SDK.
         let gateway = gateway.lock().unwrap();
         let last = gateway.client_of_no_api().send(&Request::get("/nowhere"));
         gateway.logged(last.header("x-request-id"));

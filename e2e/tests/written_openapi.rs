@@ -150,3 +150,49 @@ fn fits(document: &Json, schema: &Json, value: &Json) -> bool {
         .all(|(name, member)| value.get(name).is_none_or(|value| fits(document, member, value)));
     is_listed && has_required && members_fit
 }
+
+/// OpenAPI 3.2 stays OpenAPI 3.2: operations of the method QUERY get their errors, and `itemSchema` stays. The mock reads both.
+#[test]
+fn openapi_3_2_is_read_and_written() {
+    let folder = TestDir::empty();
+    folder.write("contract.yaml", FIRST_CONTRACT);
+    folder.write("openapi.yaml", STREAMS);
+    folder.write(
+        "demur.yaml",
+        "demur: 2\napis:\n  - { name: shop, contract: ./contract.yaml, openapi: openapi.yaml, upstream: \
+         \"http://127.0.0.1:9\", authentication: { prefix: shop } }\n",
+    );
+    let outcome = run(&["openapi", "--config", "demur.yaml"], folder.path());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let written: Json = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(written["openapi"], "3.2.0");
+    let responses = &written["paths"]["/search"]["query"]["responses"];
+    for status in ["400", "401", "500"] {
+        assert!(responses[status]["content"]["application/json"]["schema"].is_object(), "{responses}");
+    }
+    assert_eq!(responses["200"]["content"]["application/jsonl"]["itemSchema"]["type"], "integer");
+}
+
+const FIRST_CONTRACT: &str = "\
+demur: 1
+name: shop
+formats: { default: { code: $code, message: $message } }
+errors:
+  invalid: { status: 400, on: [request, body, param] }
+  unauthorized: { status: 401, on: [credential] }
+  internal_error: { status: 500, on: [internal] }
+";
+
+const STREAMS: &str = "\
+openapi: 3.2.0
+info: { title: Shop, version: \"1\" }
+paths:
+  /search:
+    query:
+      operationId: search
+      requestBody: { content: { application/json: { schema: { type: object } } } }
+      responses:
+        \"200\":
+          description: Matches
+          content: { application/jsonl: { itemSchema: { type: integer, minimum: 3 } } }
+";

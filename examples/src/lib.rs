@@ -7,6 +7,7 @@
 //!
 //! Starting a gateway and setting the ports of the services is the task of the demo.
 
+mod errors;
 mod failure;
 mod paging;
 mod store;
@@ -23,6 +24,8 @@ mod trakkr;
 mod trakkr_get_scores;
 
 use axum::Router;
+
+pub use errors::{DocumentedError, ERRORS, STORE_ERRORS};
 
 /// An example service.
 #[derive(Debug, Clone, Copy)]

@@ -112,7 +112,7 @@ fn make(database: &Path) -> Vec<String> {
 fn key(store: &Store, account: &str, plan: &str) -> String {
     let id: demur_admission::AccountId = account.parse().expect("an id");
     let made =
-        Command::CreateAccount { account: Some(id.clone()), name: account.to_owned(), plan: plan.to_owned() };
+        Command::CreateAccount { account: Some(id.clone()), name: account.to_owned(), plan: plan.to_owned(), grant_day: None };
     let reply = store.execute(made, Timestamp::now());
     assert!(matches!(reply, Reply::Account(_)), "{reply:?}");
     let made = Command::CreateKey {

@@ -19,7 +19,7 @@ fn shop() -> Result<(Arc<Admission>, Arc<Principal>, Now), Box<dyn std::error::E
     let admission = Admission::new(stores, pepper.clone(), plans, CacheConfig::default());
 
     let now = Now { wall: "2026-11-20T12:00:00Z".parse()?, monotonic: Duration::from_secs(1) };
-    let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "small".into() };
+    let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "small".into(), grant_day: None };
     let secret = Secret::generate("shop")?;
     let key = KeyRecord {
         id: KeyId::generate(),

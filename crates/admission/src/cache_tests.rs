@@ -28,7 +28,8 @@ fn principal(cache: &KeyCache, digest: Digest, epoch: Epoch) -> Arc<Principal> {
 }
 
 fn stored_under(cache: &KeyCache, digest: Digest, presented: Digest, epoch: Epoch) -> Arc<Principal> {
-    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
+    let account =
+        Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into(), grant_day: None };
     let key = KeyRecord {
         id: KeyId::generate(),
         account: account.id.clone(),

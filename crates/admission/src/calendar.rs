@@ -1,8 +1,11 @@
 //! Days and grant months in a time zone. There are days of 23 and 25 hours, and days without midnight.
 
+use std::fmt;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil};
+use serde::{Deserialize, Serialize};
 
 /// A period of time: `start` is included, `end` is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,50 @@ impl Period {
         self.start <= moment && moment < self.end
     }
 }
+
+/// A day of the month on which credits are granted: 1 to 31. In a month without it, the last day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct GrantDay(u8);
+
+/// The number is not a day of any month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidGrantDay;
+
+impl GrantDay {
+    /// Returns the number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for GrantDay {
+    type Error = InvalidGrantDay;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        (1..=31).contains(&number).then_some(Self(number)).ok_or(InvalidGrantDay)
+    }
+}
+
+impl From<GrantDay> for u8 {
+    fn from(day: GrantDay) -> Self {
+        day.0
+    }
+}
+
+impl fmt::Display for GrantDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for InvalidGrantDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a grant day must be between 1 and 31")
+    }
+}
+
+impl std::error::Error for InvalidGrantDay {}
 
 /// A grant month: from one grant day to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

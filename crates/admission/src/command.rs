@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Grants, ImportedForm, KeyId, KeyState, OperationId, Secret};
+use crate::{AccountId, GrantDay, Grants, ImportedForm, KeyId, KeyState, OperationId, Secret};
 
 /// An operator's command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,9 @@ pub enum Command {
         name: String,
         /// The name of a plan in the configuration.
         plan: String,
+        /// The day on which its monthly credits are granted; `None` for the day of its plan.
+        #[serde(default)]
+        grant_day: Option<GrantDay>,
     },
     /// Lists accounts, oldest first.
     ListAccounts {
@@ -126,6 +129,13 @@ pub enum Command {
         account: AccountId,
         /// The name of a plan in the configuration.
         plan: String,
+    },
+    /// Sets the day on which the monthly credits of an account are granted, from the end of its current month on.
+    SetGrantDay {
+        /// The account.
+        account: AccountId,
+        /// The day; `None` for the day of its plan.
+        grant_day: Option<GrantDay>,
     },
     /// Adds credits that do not expire.
     TopUp {

@@ -23,8 +23,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Account, AccountId, Admission, CacheConfig, Concurrency, ConnectionCache, Denial, Grants, ImportedForm,
-    LimitBy, MonthlyCredits, Now, Pepper, Plan, Plans, Principal, Quota, QuotaUnit, Rate, Secret, Stores,
+    Account, AccountId, Admission, CacheConfig, Concurrency, ConnectionCache, Denial, GrantDay, Grants,
+    ImportedForm, LimitBy, MonthlyCredits, Now, Pepper, Plan, Plans, Principal, Quota, QuotaUnit, Rate,
+    Secret, Stores,
 };
 
 /// A store under test, initially empty.
@@ -58,6 +59,9 @@ pub trait Fixture: Sized {
 
     /// Sets the plan of an account.
     fn set_plan(&self, account: &AccountId, plan: &str, now: Now);
+
+    /// Sets the grant day of an account.
+    fn set_grant_day(&self, account: &AccountId, day: Option<GrantDay>, now: Now);
 
     /// Adds credits that do not expire.
     fn top_up(&self, account: &AccountId, amount: u64, now: Now);
@@ -150,7 +154,12 @@ impl<F: Fixture> StoreUnderTest<F> {
 
     /// Creates an account on a plan, with a key that has all grants.
     pub fn caller(&self, name: &str, plan: &str) -> (Secret, Arc<Principal>) {
-        let account = Account { id: name.parse().unwrap(), name: name.to_owned(), plan: plan.to_owned() };
+        let account = Account {
+            id: name.parse().unwrap(),
+            name: name.to_owned(),
+            plan: plan.to_owned(),
+            grant_day: None,
+        };
         self.fixture.add_account(&account);
         let secret = self.fixture.add_key(&account, None, Grants::default(), start());
         let principal = self.authenticate(&secret, start()).unwrap();
@@ -222,6 +231,7 @@ macro_rules! store_conformance {
             charges_an_operation_once,
             grants_monthly_credits_once_and_expires_them,
             a_larger_plan_grants_the_difference_at_once_and_once,
+            an_account_may_have_its_own_grant_day,
             a_dropped_hold_settles_by_the_progress_of_the_request,
             one_hundred_credits_pay_for_one_hundred_of_two_hundred_concurrent_requests,
             a_restart_keeps_charges_and_posts_open_holds,

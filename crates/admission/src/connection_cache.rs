@@ -144,7 +144,12 @@ mod tests {
         }
 
         fn key(&self, name: &str) -> Secret {
-            let account = Account { id: name.parse().unwrap(), name: String::new(), plan: "plan".into() };
+            let account = Account {
+                id: name.parse().unwrap(),
+                name: String::new(),
+                plan: "plan".into(),
+                grant_day: None,
+            };
             let key = KeyRecord {
                 id: KeyId::generate(),
                 account: account.id.clone(),

@@ -31,7 +31,7 @@
 //! let admission = Admission::new(stores, pepper.clone(), plans, CacheConfig::default());
 //!
 //! let now = Clock::start().now();
-//! let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "free".into() };
+//! let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "free".into(), grant_day: None };
 //! let secret = Secret::generate("shop")?;
 //! let key = KeyRecord {
 //!     id: KeyId::generate(),
@@ -96,7 +96,7 @@ mod throttle;
 pub use admission::{Admission, CacheConfig, Claimed, Stores};
 pub use authorize::{AccessRequest, authorize};
 pub use cache::CacheBounds;
-pub use calendar::{Month, Period};
+pub use calendar::{GrantDay, InvalidGrantDay, Month, Period};
 pub use command::{Command, CommandFault, ImportedKey, Page};
 pub use connection_cache::ConnectionCache;
 pub use denial::{Denial, StoreKind};

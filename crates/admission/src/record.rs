@@ -1,12 +1,16 @@
 //! Accounts and keys as stores keep them, and the first of the three store traits.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Candidates, Digest, Grants, ImportedForms, KeyId, MaybeFuture, StoreError};
+use crate::{
+    AccountId, Candidates, Digest, GrantDay, Grants, ImportedForms, KeyId, MaybeFuture, MonthlyCredits, Plan,
+    StoreError,
+};
 
 /// A store of keys and accounts.
 pub trait KeyDirectory: Send + Sync {
@@ -72,6 +76,20 @@ pub struct Account {
     pub name: String,
     /// The name of its plan in the configuration.
     pub plan: String,
+    /// The day on which its monthly credits are granted; `None` for the day of its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_day: Option<GrantDay>,
+}
+
+impl Account {
+    /// Returns the monthly credits of its plan, granted on its own day if it has one.
+    pub fn monthly<'p>(&self, plan: &'p Plan) -> Option<Cow<'p, MonthlyCredits>> {
+        let credits = plan.credits.as_ref()?;
+        Some(match self.grant_day {
+            None => Cow::Borrowed(credits),
+            Some(day) => Cow::Owned(MonthlyCredits { grant_day: day.number(), ..credits.clone() }),
+        })
+    }
 }
 
 /// A key, without its secret.

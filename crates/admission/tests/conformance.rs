@@ -9,8 +9,8 @@ use std::time::Duration;
 use demur_admission::conformance::Fixture;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
-    Account, AccountId, Grants, ImportedForm, ImportedForms, KeyId, KeyRecord, LocalCounters, Now, Pepper,
-    Principal, Secret, Stores,
+    Account, AccountId, GrantDay, Grants, ImportedForm, ImportedForms, KeyId, KeyRecord, LocalCounters, Now,
+    Pepper, Principal, Secret, Stores,
 };
 use jiff::Timestamp;
 
@@ -69,6 +69,10 @@ impl Fixture for Memory {
 
     fn set_plan(&self, account: &AccountId, plan: &str, _now: Now) {
         self.keys.set_plan(account, plan);
+    }
+
+    fn set_grant_day(&self, account: &AccountId, day: Option<GrantDay>, _now: Now) {
+        self.keys.set_grant_day(account, day);
     }
 
     fn top_up(&self, account: &AccountId, amount: u64, _now: Now) {

@@ -171,7 +171,12 @@ proptest! {
 }
 
 fn meter(plan: Plan) -> Meter {
-    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
+    let account = Account {
+        id: "acme".parse().unwrap(),
+        name: "Acme".into(),
+        plan: plan.name.clone(),
+        grant_day: None,
+    };
     LocalCounters::new().open(&account, &"key".parse().unwrap(), &Arc::new(plan), EPOCH)
 }
 
@@ -182,7 +187,8 @@ fn take(meter: &Meter, now: Now) -> Result<Box<Receipt>, Exceeded> {
 #[test]
 fn a_new_time_zone_takes_effect_when_the_current_day_ends() {
     let counters = LocalCounters::new();
-    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
+    let account =
+        Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into(), grant_day: None };
     let open = |zone: &str| {
         let quota = Quota::daily(1, TimeZone::get(zone).unwrap());
         let plan = Arc::new(Plan { quota: Some(quota), ..Plan::named("plan") });

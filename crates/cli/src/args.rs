@@ -10,6 +10,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use demur_journal::StatusFilter;
@@ -84,6 +85,8 @@ fn is_without_variable(argument: &Arg) -> bool {
 const GLOBAL: &str = "Global options";
 const AFTER_HELP: &str = "Start with `demur demo`: five example APIs behind one gateway, nothing to install.";
 
+const AFTER_MOCK: &str = "A request asks for an error with `Prefer: code=NAME` or `Prefer: status=429`.";
+
 const AFTER_RELOAD: &str = "The gateway is found by the store in the configuration file. It reloads the file that it was started with.";
 
 const AFTER_SHOW_KEY: &str = "To find the key of a secret: `demur keys show - < FILE`. A secret is never an argument, since other users \
@@ -134,6 +137,8 @@ pub(crate) enum CliCommand {
     Docs(DocsCommand),
     /// Write the OpenAPI document of an API with exactly its errors
     Openapi(OpenApiArgs),
+    /// Mock the APIs of a configuration: successes from their documents, and every error on demand
+    Mock(MockArgs),
     /// Write a first contract with comments that explain each line, and a configuration that uses it
     Init(InitArgs),
     /// Print the JSON Schema of a contract or configuration file, for editors
@@ -195,10 +200,67 @@ fn parse_listen(text: &str) -> Result<Listen, &'static str> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_MOCK)]
+pub(crate) struct MockArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Address to listen on
+    #[arg(long, env = "DEMUR_MOCK_LISTEN", default_value = "127.0.0.1:4010", value_name = "ADDRESS")]
+    #[arg(value_parser = parse_address)]
+    pub(crate) listen: SocketAddr,
+    /// Address of the control endpoint
+    #[arg(long, env = "DEMUR_MOCK_CONTROL", default_value = "127.0.0.1:4011", value_name = "ADDRESS")]
+    #[arg(value_parser = parse_address)]
+    pub(crate) control: SocketAddr,
+    /// Require API keys, and check plans, limits, credits and rules; prints a key of each plan
+    #[arg(long)]
+    pub(crate) authenticate: bool,
+    /// Check requests against the OpenAPI document
+    #[arg(long)]
+    pub(crate) validate: bool,
+    /// Script of errors and faults (YAML or JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    /// Answer a share of the requests, from 0 to 1, with an error
+    #[arg(long, value_name = "ERROR=SHARE", value_delimiter = ',', value_parser = parse_failure)]
+    pub(crate) fail: Vec<Failure>,
+    /// Seed of the random numbers for shares and probabilities
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Delay every response by this, such as `200ms`
+    #[arg(long, value_name = "DURATION", value_parser = parse_delay)]
+    pub(crate) delay: Option<Duration>,
+}
+
+/// The value of `--fail`.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) error: String,
+    pub(crate) share: f64,
+}
+
+fn parse_failure(text: &str) -> Result<Failure, &'static str> {
+    let parsed = text.split_once('=').and_then(|(error, share)| {
+        let share: f64 = share.parse().ok()?;
+        (0.0..=1.0).contains(&share).then(|| Failure { error: error.to_owned(), share })
+    });
+    parsed.ok_or("expected an error and a share from 0 to 1, such as `rate_limited=0.1`")
+}
+
+fn parse_delay(text: &str) -> Result<Duration, &'static str> {
+    let delay = demur_config::duration(text).filter(|delay| *delay <= Duration::from_secs(60));
+    delay.ok_or("expected a duration of at most one minute, such as `200ms` or `2s`")
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct InitArgs {
     /// File to create; must not exist yet
     #[arg(default_value = "contract.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Draft the contract and the configuration from this OpenAPI document
+    #[arg(long, value_name = "FILE")]
+    pub(crate) openapi: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -381,6 +443,9 @@ pub(crate) struct CheckArgs {
     /// Give old keys their new names in the file, print the difference, and check the result.
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Print the configuration with all defaults, without secrets, and nothing else
+    #[arg(long, conflicts_with = "fix")]
+    pub(crate) print_effective: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -583,6 +648,9 @@ pub(crate) enum AccountsCommand {
         /// Plan, by its name in the configuration; only a configuration without plans needs none
         #[arg(long, value_name = "PLAN")]
         plan: Option<String>,
+        /// Day of the month on which its credits are granted, 1 to 31 [default: that of the plan]
+        #[arg(long, value_name = "DAY", value_parser = clap::value_parser!(u8).range(1..=31))]
+        grant_day: Option<u8>,
     },
     /// List accounts
     List {
@@ -621,6 +689,17 @@ pub(crate) enum AccountsCommand {
         /// Plan, by its name in the configuration
         #[arg(value_name = "PLAN")]
         plan: String,
+    },
+    /// Change the day on which an account's credits are granted, effective when its current month ends
+    SetGrantDay {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Account ID
+        #[arg(value_name = "ID")]
+        account: String,
+        /// Day of the month, 1 to 31 [default: that of the plan]
+        #[arg(value_name = "DAY", value_parser = clap::value_parser!(u8).range(1..=31))]
+        day: Option<u8>,
     },
     /// Add credits that do not expire
     TopUp(BookingArgs),

@@ -6,7 +6,9 @@
 mod args;
 mod commands;
 mod demo;
+mod effective;
 mod exit;
+mod from_openapi;
 mod listeners;
 mod log;
 mod output;
@@ -47,6 +49,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Docs(docs) => commands::docs::run(&docs, &output),
         CliCommand::Openapi(openapi) => commands::openapi::run(&openapi, &output),
         CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
+        CliCommand::Mock(mock) => commands::mock::run(&mock, &output),
         CliCommand::Explain(explain) => commands::explain::run(&explain, &output),
         CliCommand::Console(console) => commands::console::run(&console, &output),
         CliCommand::Tail(tail) => commands::tail::run(&tail, &output),

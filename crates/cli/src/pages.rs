@@ -40,19 +40,19 @@ pub(crate) fn build(
     )
 }
 
-/// Lets the gateway build the pages that a configuration serves, if it does, together with its APIs. Returns what was read,
-/// with the files of the branding.
+/// Lets the gateway build the pages that a configuration serves, if it does, together with its APIs. `inputs` gets the files
+/// of the branding.
 pub(crate) fn attach(
     config: &mut Config,
-    mut inputs: Inputs,
+    inputs: &mut Inputs,
     output: &Output,
-) -> Result<Inputs, CommandFailure> {
-    let Some(docs) = config.docs.clone() else { return Ok(inputs) };
+) -> Result<(), CommandFailure> {
+    let Some(docs) = config.docs.clone() else { return Ok(()) };
     if let Some(folder) = &docs.branding {
-        record_files(folder, &mut inputs)?;
+        record_files(folder, inputs)?;
         let templates = folder.join("templates");
         if templates.is_dir() {
-            record_files(&templates, &mut inputs)?;
+            record_files(&templates, inputs)?;
         }
     }
     let branding = branding(docs.branding.as_deref(), docs.name.clone())?;
@@ -62,7 +62,7 @@ pub(crate) fn attach(
             .map_err(|failure| io::Error::other(failure.to_string()))?;
         Ok(lookup(site, docs.path))
     })));
-    Ok(inputs)
+    Ok(())
 }
 
 fn record_files(folder: &Path, inputs: &mut Inputs) -> Result<(), CommandFailure> {

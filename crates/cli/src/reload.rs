@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use demur_config::Inputs;
 use demur_gateway::{Config, GatewayHandle, LogFormat, ReloadError, ReloadSettings};
-use demur_source::{Diagnostics, Severity, Source};
+use demur_source::{Severity, Source};
 use demur_sqlite::Store;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::args::{Listen, ServeArgs};
 use crate::exit::CommandFailure;
 use crate::listeners::override_listeners;
 use crate::output::Output;
-use crate::serving::load_with_inputs;
+use crate::serving::{Loaded, ReadFiles, load_with_inputs};
 use crate::watch::{Watch, WatchedFiles};
 use crate::{log, pages, preflight};
 
@@ -80,13 +80,13 @@ impl Reloader {
         args: &ServeArgs,
         format: Option<LogFormat>,
         handle: GatewayHandle,
-        inputs: Inputs,
+        read: ReadFiles,
         settings: ReloadSettings,
         output: &Output,
     ) -> Arc<Self> {
         let file = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
         let watch = Watch::default();
-        watch.set(WatchedFiles::new(&args.config, &inputs.files, settings));
+        watch.set(WatchedFiles::new(&read, settings));
         Arc::new(Self {
             file,
             listen: args.listen.clone(),
@@ -95,17 +95,18 @@ impl Reloader {
             handle,
             output: output.quieted(),
             watch,
-            served: Mutex::new(inputs),
+            served: Mutex::new(read.inputs),
         })
     }
 
     /// Reloads the configuration, and logs what has changed, or why it was rejected.
     pub(crate) fn reload(&self, trigger: Trigger) -> ProcessReply {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        let (loaded, inputs) = self.load(&self.file);
+        let (loaded, read) = self.load(&self.file);
         let settings = loaded.as_ref().ok().map(|(config, _)| config.reload);
         // Also after a mistake: the file in which it was corrected is a new reason to reload.
-        self.watch.files_read(&self.file, &inputs.files, settings);
+        self.watch.files_read(&read, settings);
+        let inputs = read.inputs;
         let file = self.file.clone();
         let (trigger, shown) = (trigger.name(), self.file.display());
         let result = loaded.and_then(|(config, warnings)| {
@@ -130,6 +131,7 @@ impl Reloader {
                 ProcessReply::Reloaded { file, generation, changes, warnings: warnings.len() }
             }
             Err(failure) => {
+                self.handle.count_rejected();
                 let reasons = reasons(&failure);
                 let reason = joined(&reasons);
                 tracing::error!(trigger, file = %shown, %reason, "config reload rejected");
@@ -154,8 +156,8 @@ impl Reloader {
     }
 
     /// Loads a file as at start, and checks it as at start.
-    fn load(&self, file: &Path) -> (Result<(Config, Diagnostics), CommandFailure>, Inputs) {
-        let (loaded, mut inputs) = load_with_inputs(file, &self.output);
+    fn load(&self, file: &Path) -> (Loaded, ReadFiles) {
+        let (loaded, mut read) = load_with_inputs(file, &self.output);
         let checked = loaded.and_then(|(mut config, mut warnings)| {
             override_listeners(&mut config, &self.listen)?;
             config.access_log.format = config.access_log.format.or(self.format);
@@ -174,20 +176,20 @@ impl Reloader {
                 return Err(CommandFailure::Configuration(found));
             }
             warnings.extend(found);
-            inputs = pages::attach(&mut config, std::mem::take(&mut inputs), &self.output)?;
+            pages::attach(&mut config, &mut read.inputs, &self.output)?;
             Ok((config, warnings))
         });
-        (checked, inputs)
+        (checked, read)
     }
 
     /// What a reload of this file would do.
     fn compare(&self, file: &Path) -> ProcessReply {
         let served = self.served.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (loaded, mut inputs) = load_with_inputs(file, &self.output);
+        let (loaded, ReadFiles { mut inputs, .. }) = load_with_inputs(file, &self.output);
         let compared = loaded.and_then(|(mut config, _)| {
             override_listeners(&mut config, &self.listen)?;
             config.access_log.format = config.access_log.format.or(self.format);
-            inputs = pages::attach(&mut config, std::mem::take(&mut inputs), &self.output)?;
+            pages::attach(&mut config, &mut inputs, &self.output)?;
             Ok(self.handle.needs_restart(&config))
         });
         match compared {

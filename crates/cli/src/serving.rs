@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{Admission, Clock, Plans};
-use demur_config::Inputs;
+use demur_config::{InputFiles, Inputs};
 use demur_gateway::{
-    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, StoreUrl,
+    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, StoreProbe,
+    StoreStatus, StoreUrl,
 };
 use demur_journal::{Journal, JournalSettings, Sink};
 use demur_source::{Diagnostics, Source};
@@ -58,17 +59,33 @@ pub(crate) fn load_quietly(file: &Path, output: &Output) -> Result<(Config, Diag
 /// A configuration with its warnings, or every error.
 pub(crate) type Loaded = Result<(Config, Diagnostics), CommandFailure>;
 
+/// What a configuration was read from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReadFiles {
+    /// The file itself, as it was when it was read.
+    pub(crate) file: InputFiles,
+    /// What is compared: the meaning of the file, and the files that it refers to.
+    pub(crate) inputs: Inputs,
+}
+
 /// The same, with what was read, as far as it could be.
-pub(crate) fn load_with_inputs(file: &Path, output: &Output) -> (Loaded, Inputs) {
-    let source = match read(file) {
+pub(crate) fn load_with_inputs(path: &Path, output: &Output) -> (Loaded, ReadFiles) {
+    let mut read_files = ReadFiles::default();
+    let source = match read(path) {
         Ok(source) => source,
-        Err(failure) => return (Err(failure), Inputs::default()),
+        Err(failure) => {
+            read_files.file.missing(path);
+            return (Err(failure), read_files);
+        }
     };
+    read_files.file.read(path, source.text.as_bytes());
+    let file = path;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let progress = Progress::spinner(output, "loading the configuration");
     let (loaded, inputs) = demur_config::load_gateway_with_inputs(&source, folder);
     drop(progress);
-    (loaded.map_err(CommandFailure::Configuration), inputs)
+    read_files.inputs = inputs;
+    (loaded.map_err(CommandFailure::Configuration), read_files)
 }
 
 /// A running gateway and the store it owns.
@@ -83,17 +100,20 @@ impl Running {
     ///
     /// `signals` are handled before any output: a supervisor may send one as soon as it reads that the gateway is ready.
     pub(crate) fn start(mut config: Config, signals: Signals) -> Result<Self, CommandFailure> {
-        let gateway = Gateway::bind(&config.listeners).map_err(|BindError { address, error }| {
-            let help = match error.kind() {
-                ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
-                ErrorKind::PermissionDenied => "use a port above 1023: `--listen ADDRESS`",
-                _ => "use a free address: `--listen ADDRESS`",
-            };
-            let help = help.to_owned();
-            CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
-        })?;
+        let gateway = Gateway::bind(&config.listeners, config.operations_listener).map_err(
+            |BindError { address, error }| {
+                let help = match error.kind() {
+                    ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
+                    ErrorKind::PermissionDenied => "use a port above 1023: `--listen ADDRESS`",
+                    _ => "use a free address: `--listen ADDRESS`",
+                };
+                let help = help.to_owned();
+                CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
+            },
+        )?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
+        config.store_probe = probe(&store);
         config.journal_sink = config.journal.as_ref().map(start_journal).transpose()?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
         let gateway = gateway.serve(config, admission, Clock::start()).map_err(|error| {
@@ -105,6 +125,11 @@ impl Running {
     /// The listeners with their actual addresses.
     pub(crate) fn listeners(&self) -> &[Listener] {
         self.gateway.listeners()
+    }
+
+    /// The URL of the operations listener.
+    pub(crate) fn operations(&self) -> Option<String> {
+        self.gateway.operations_listener().map(|address| format!("http://{address}"))
     }
 
     /// The URL of the first listener.
@@ -138,6 +163,12 @@ impl Running {
                 }
             }
         }
+        let delay = self.gateway.leave();
+        if !delay.is_zero() {
+            tracing::info!(delay = ?delay, "not ready");
+            // Another signal ends the delay.
+            self.signals.wait_for_end(delay);
+        }
         match is_json {
             true => tracing::info!("shutting down"),
             false => output.note("shutting down: completing open requests"),
@@ -149,6 +180,25 @@ impl Running {
             false => output.note("stopped"),
         }
     }
+}
+
+/// The state of the store, without keeping it open.
+fn probe(store: &Arc<Store>) -> StoreProbe {
+    let store = Arc::downgrade(store);
+    StoreProbe(Some(Arc::new(move || {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        match store.upgrade().map(|store| store.status()) {
+            Some(state) => StoreStatus {
+                problem: state.problem,
+                commits: count(state.commits),
+                failed_commits: count(state.failed_commits),
+                operations: count(state.operations),
+                waiting: count(state.waiting),
+                open_holds: count(state.open_holds),
+            },
+            None => StoreStatus { problem: Some("it is closed".to_owned()), ..StoreStatus::default() },
+        }
+    })))
 }
 
 /// Opens the journal, and starts to write it.

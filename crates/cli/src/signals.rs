@@ -6,6 +6,8 @@
 //! upgrades, is logged and has no effect. SIGXFSZ is handled so that it does not kill the process: a store that cannot grow
 //! is reported like a full disk.
 
+use std::time::Duration;
+
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -97,6 +99,20 @@ impl Signals {
                 }
             }
         })
+    }
+}
+
+impl Signals {
+    /// Waits for a time, or for a signal that ends the process.
+    pub(crate) fn wait_for_end(&mut self, time: Duration) {
+        let Signals { ignored, interrupt, terminate, .. } = self;
+        ignored.runtime.block_on(async {
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
     }
 }
 

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use demur_config::InputFiles;
 use demur_gateway::ReloadSettings;
 
+use crate::serving::ReadFiles;
+
 /// How often files are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -40,12 +42,9 @@ struct WatchState {
 
 impl WatchedFiles {
     /// The file, and those that were read with it.
-    pub(crate) fn new(file: &Path, files: &InputFiles, settings: ReloadSettings) -> Self {
-        let mut files = files.clone();
-        match fs::read(file) {
-            Ok(text) => files.read(file, &text),
-            Err(_) => files.missing(file),
-        }
+    pub(crate) fn new(read: &ReadFiles, settings: ReloadSettings) -> Self {
+        let mut files = read.inputs.files.clone();
+        files.extend(read.file.clone());
         Self { files, settings }
     }
 
@@ -66,13 +65,13 @@ impl Watch {
     }
 
     /// Watches what was read now. Without settings, because of a mistake, those from before stay.
-    pub(crate) fn files_read(&self, file: &Path, files: &InputFiles, settings: Option<ReloadSettings>) {
+    pub(crate) fn files_read(&self, read: &ReadFiles, settings: Option<ReloadSettings>) {
         let before = self.state.lock().unwrap_or_else(PoisonError::into_inner).files.clone();
         let Some(mut before) = before else { return };
         match settings {
-            Some(settings) => before = WatchedFiles::new(file, files, settings),
+            Some(settings) => before = WatchedFiles::new(read, settings),
             None => {
-                let now = WatchedFiles::new(file, files, before.settings);
+                let now = WatchedFiles::new(read, before.settings);
                 // What could not be reached because of the mistake may have to change for its correction.
                 before.files.extend(now.files);
             }

@@ -124,7 +124,7 @@ fn slot() -> Json {
         "description": "Literal text of the response, or a slot.",
         "type": "string",
         "pattern": format!(
-            "^(?:[^$]|$)|^\\$(?:{}|params\\.[^|]+){CASTS}$|^\\$(?:{}){CASTS}{within}{CASTS}$",
+            "^(?:[^$]|$)|^\\$(?:{}|params\\.[^|]+|settings\\.[^|]+){CASTS}$|^\\$(?:{}){CASTS}{within}{CASTS}$",
             slots().join("|"),
             slots_of_violations().join("|"),
         ),
@@ -225,6 +225,7 @@ fn the_lists_of_the_schema_are_the_loaders() {
         ("template", template()),
         ("shape", shape()),
         ("slot", slot()),
+        ("extended", json!({ "enum": builtin::names().collect::<Vec<_>>() })),
         ("rule", rule()),
         ("claim", claim()),
         ("headerName", field_name()),
@@ -271,7 +272,9 @@ const UNSEEN: &[(&str, &str)] = &[
     ("unknown-parameter-of-a-format", "the parameters are declared elsewhere"),
     ("unknown-parameter-of-a-rule", "a text is not read word for word"),
     ("unknown-type", "the types are listed elsewhere"),
+    ("unknown-setting", "the settings stand elsewhere"),
     ("unused-plural", "a warning"),
+    ("unused-setting", "a warning"),
 ];
 
 #[test]

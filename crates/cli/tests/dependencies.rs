@@ -21,6 +21,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-tower", &["admission", "config", "contract", "engine"]),
     ("demur-client", &["contract", "source"]),
     ("demur-matrix", &["admission", "contract", "engine", "validation"]),
+    (
+        "demur-mock",
+        &["admission", "config", "contract", "engine", "gateway", "matrix", "source", "validation"],
+    ),
     ("demur-publish", &["admission", "contract", "engine", "matrix", "validation"]),
     ("demur-examples", &[]),
     (
@@ -35,6 +39,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "gateway",
             "journal",
             "matrix",
+            "mock",
             "publish",
             "source",
             "sqlite",

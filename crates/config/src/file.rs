@@ -13,7 +13,8 @@ use crate::plan::read_plan;
 use crate::reader::ConfigReader;
 
 /// Keys that only a gateway reads.
-pub(crate) const GATEWAY_KEYS: [&str; 10] = [
+pub(crate) const GATEWAY_KEYS: [&str; 11] = [
+    "operations_listener",
     "listen",
     "store",
     "workers",

@@ -5,6 +5,7 @@ use demur_source::{Fields, Node, Span};
 use http::{HeaderName, HeaderValue};
 
 use crate::reader::ConfigReader;
+use crate::secret::read_secret;
 
 /// The two directions.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,11 +107,27 @@ fn read_name(
     None
 }
 
+/// Whether a header of this name carries a credential.
+pub fn is_credential(header: &str) -> bool {
+    let name = header.to_ascii_lowercase();
+    let words = ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
+    words.iter().any(|word| name.contains(word))
+}
+
 fn read_value(name: &str, node: &Node, reader: &mut ConfigReader<'_>) -> Option<HeaderValue> {
-    let value = node.scalar_text().and_then(|text| {
+    let is_secret = node.as_map().is_some();
+    let text = if is_secret { Some(read_secret(node, reader)?) } else { node.scalar_text() };
+    let value = text.and_then(|text| {
         let is_padded = text.trim_matches([' ', '\t']) != text;
-        HeaderValue::from_str(&text).ok().filter(|_| !is_padded)
+        let mut value = HeaderValue::from_str(&text).ok().filter(|_| !is_padded)?;
+        value.set_sensitive(is_secret);
+        Some(value)
     });
+    if value.is_some() && !is_secret && is_credential(name) {
+        let message = format!("the value of `{name}` is a secret in clear text");
+        let help = format!("write `{name}: {{ file: PATH }}` or `{name}: {{ env: NAME }}`");
+        reader.warning(node.span, "plain-secret", message, help);
+    }
     if value.is_none() {
         let message = format!("the value of `{name}` is not a valid header value");
         let help =

@@ -29,6 +29,7 @@ mod plan;
 mod reader;
 mod references;
 mod rule;
+mod secret;
 mod security;
 mod service;
 mod units;
@@ -38,6 +39,7 @@ mod validation;
 pub use demur_source::{Diagnostics, Source};
 #[cfg(feature = "gateway")]
 pub use gateway::{load_gateway, load_gateway_with_inputs, load_store_only};
+pub use headers::is_credential;
 pub use inputs::{InputFiles, Inputs, changes};
 pub use service::{ServiceSettings, load_service};
 pub use units::{bytes, duration};

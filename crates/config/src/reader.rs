@@ -151,6 +151,20 @@ impl<'r> ConfigReader<'r> {
         read
     }
 
+    /// A duration with its unit, which may be zero.
+    pub(crate) fn duration_or_zero(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+    ) -> Option<Duration> {
+        let read = fields.node(name)?.scalar_text().and_then(|text| duration(&text));
+        if read.is_some_and(|read| read.is_zero()) {
+            Some(Duration::ZERO)
+        } else {
+            self.duration(fields, name)
+        }
+    }
+
     /// A number of bytes, with or without a unit.
     pub(crate) fn size(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<u64> {
         let node = fields.node(name)?;

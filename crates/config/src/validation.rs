@@ -2,7 +2,9 @@
 
 use demur_engine::settings::{AmbiguousPath, RequestValidation, ResponseMode, ValidationSettings};
 use demur_source::{Fields, Node};
-use demur_validation::{DocumentOptions, Formats, ServerPaths, UnknownPaths, UnknownQuery, Unsupported};
+use demur_validation::{
+    Discriminators, DocumentOptions, Formats, ServerPaths, UnknownPaths, UnknownQuery, Unsupported,
+};
 
 use crate::reader::ConfigReader;
 use crate::references::References;
@@ -11,6 +13,8 @@ const FORMATS: &[(&str, Formats)] = &[("assert", Formats::Assert), ("annotate", 
 const UNKNOWN_QUERY: &[(&str, UnknownQuery)] =
     &[("ignore", UnknownQuery::Ignore), ("warn", UnknownQuery::Warn), ("reject", UnknownQuery::Reject)];
 const UNSUPPORTED: &[(&str, Unsupported)] = &[("warn", Unsupported::Warn), ("reject", Unsupported::Reject)];
+const DISCRIMINATOR: &[(&str, Discriminators)] =
+    &[("reports", Discriminators::Report), ("decides", Discriminators::Decide)];
 const UNKNOWN_PATHS: &[(&str, UnknownPaths)] =
     &[("reject", UnknownPaths::Reject), ("forward", UnknownPaths::Forward)];
 const SERVER_PATHS: &[(&str, ServerPaths)] = &[("ignore", ServerPaths::Ignore), ("use", ServerPaths::Use)];
@@ -40,6 +44,9 @@ pub(crate) fn read_validation(
     }
     if let Some(unsupported) = reader.choice(&mut fields, "unsupported", UNSUPPORTED) {
         options.unsupported = unsupported;
+    }
+    if let Some(discriminators) = reader.choice(&mut fields, "discriminator", DISCRIMINATOR) {
+        options.discriminators = discriminators;
     }
     if let Some(unknown_paths) = reader.choice(&mut fields, "unknown_paths", UNKNOWN_PATHS) {
         options.unknown_paths = unknown_paths;

@@ -20,7 +20,12 @@ struct Probes;
 
 impl Directory for Probes {
     fn execute(&self, command: &Command) -> Result<Reply, String> {
-        let account = Account { id: "acme".parse().unwrap(), name: PROBE.to_owned(), plan: PROBE.to_owned() };
+        let account = Account {
+            id: "acme".parse().unwrap(),
+            name: PROBE.to_owned(),
+            plan: PROBE.to_owned(),
+            grant_day: None,
+        };
         Ok(match command {
             Command::ListAccounts { .. } => Reply::Accounts { accounts: vec![account], more: false },
             Command::Statement { account: id, .. } if id.as_str() != "acme" => {
@@ -31,7 +36,8 @@ impl Directory for Probes {
                     "operation": PROBE, "reason": PROBE });
                 let credits = json!({ "available": 7, "held": 0, "posted": 0, "granted": 7, "expired": 0, "resets_at": null });
                 let credits: Balance = serde_json::from_value(credits).unwrap();
-                let account = demur_admission::AccountStatement { account, credits };
+                let account =
+                    demur_admission::AccountStatement { account, credits, limits: Vec::new(), deleted: None };
                 Reply::Statement {
                     account,
                     entries: vec![serde_json::from_value(entry).unwrap()],

@@ -215,9 +215,12 @@ impl<'c> VisibleEntry<'c> {
             Slot::DocUrl if self.entry.doc_url.is_none() => MemberPresence::Never,
             Slot::UserMessage if self.entry.user_message.is_none() => MemberPresence::Never,
             Slot::Violation(_) if !self.answers_violations() => MemberPresence::Never,
-            Slot::Param | Slot::RequestId | Slot::RetryAfter | Slot::Named(_) | Slot::Violation(_) => {
-                MemberPresence::Sometimes
-            }
+            Slot::Param
+            | Slot::RequestId
+            | Slot::RetryAfter
+            | Slot::RetryDelay
+            | Slot::Named(_)
+            | Slot::Violation(_) => MemberPresence::Sometimes,
             _ => MemberPresence::Always,
         };
         match &member.shape {
@@ -282,9 +285,12 @@ impl<'c> VisibleEntry<'c> {
                 any => any,
             },
             Slot::Violation(_) if !self.answers_violations() => absent,
-            Slot::Param | Slot::RequestId | Slot::RetryAfter | Slot::Named(_) | Slot::Violation(_) => {
-                Values::Any
-            }
+            Slot::Param
+            | Slot::RequestId
+            | Slot::RetryAfter
+            | Slot::RetryDelay
+            | Slot::Named(_)
+            | Slot::Violation(_) => Values::Any,
         }
     }
 }

@@ -41,6 +41,7 @@ pub(crate) enum Dynamic {
     Param,
     RequestId,
     RetryAfter,
+    RetryDelay,
     UserMessage,
     Named(String),
     /// A property of the current violation, if it is in these locations.
@@ -250,6 +251,7 @@ impl FormatCompiler<'_> {
             Slot::DocUrl => optional(&entry.doc_url),
             Slot::RequestId => SlotContent::Dynamic(Dynamic::RequestId),
             Slot::RetryAfter => SlotContent::Dynamic(Dynamic::RetryAfter),
+            Slot::RetryDelay => SlotContent::Dynamic(Dynamic::RetryDelay),
             Slot::UserMessage => match &entry.user_message {
                 Some(template) => folded(template, Dynamic::UserMessage),
                 None => SlotContent::Constant(None),

@@ -92,6 +92,8 @@ pub(crate) enum Slot {
     DocUrl,
     RequestId,
     RetryAfter,
+    /// The same as text with its unit, as JSON writes a `google.protobuf.Duration`: `30s`.
+    RetryDelay,
     UserMessage,
     /// The parameter of the problem with this name.
     Named(String),
@@ -122,6 +124,7 @@ const SLOTS: &[(&str, Slot)] = &[
     ("doc_url", Slot::DocUrl),
     ("request_id", Slot::RequestId),
     ("retry_after", Slot::RetryAfter),
+    ("retry_delay", Slot::RetryDelay),
     ("user_message", Slot::UserMessage),
     ("violation.field", Slot::Violation(ViolationSlot::Field)),
     ("violation.message", Slot::Violation(ViolationSlot::Message)),

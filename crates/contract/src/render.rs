@@ -199,7 +199,7 @@ impl<'r> Rendering<'r> {
         match what {
             Dynamic::Title | Dynamic::Message | Dynamic::Detail | Dynamic::UserMessage => true,
             Dynamic::RequestId => !self.problem.request_id.is_empty(),
-            Dynamic::RetryAfter => self.problem.retry_after.is_some(),
+            Dynamic::RetryAfter | Dynamic::RetryDelay => self.problem.retry_after.is_some(),
             Dynamic::Param => {
                 self.current().is_some_and(|visible| self.contract.field_style().names(visible.violation))
                     || self.problem.param("param").is_some()
@@ -250,6 +250,10 @@ impl<'r> Rendering<'r> {
             },
             Dynamic::RequestId => json::escape(&self.problem.request_id, out),
             Dynamic::RetryAfter => self.write_seconds(out),
+            Dynamic::RetryDelay => {
+                self.write_seconds(out);
+                out.push(b's');
+            }
             Dynamic::Param => self.parameter(&TemplateParameter::Param, ListStyle::Comma, out),
             Dynamic::Violation(ViolationSlot::Field, _) => {
                 self.parameter(&TemplateParameter::Param, ListStyle::Comma, out);

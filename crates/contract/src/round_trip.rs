@@ -69,7 +69,7 @@ impl Contract {
             true => Fidelity::Kept,
             false => Fidelity::InHeader(self.request_id.header.clone()),
         };
-        let delay = match shows(Slot::RetryAfter) {
+        let delay = match shows(Slot::RetryAfter) || shows(Slot::RetryDelay) {
             true => Fidelity::Changed(vec![Difference::WholeSeconds]),
             false => Fidelity::InHeader("retry-after".to_owned()),
         };

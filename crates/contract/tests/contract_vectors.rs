@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::time::Duration;
 
 use demur_contract::{
-    Condition, Contract, Location, ParseResult, Problem, ResponseView, Value, Violation, builtin,
+    Condition, Contract, Location, ParseResult, Problem, ResponseView, RetryAfter, Value, Violation, builtin,
 };
 use serde_json::Value as Json;
 
@@ -40,6 +41,8 @@ fn check(contract: &Contract, case: &Json, request_id: &str) {
     };
     let mut problem = Problem::new(error, request_id);
     problem.violations = Cow::Owned(violations);
+    let delay = case.get("retry_after").and_then(Json::as_u64).map(Duration::from_secs);
+    problem.retry_after = delay.map(|delay| RetryAfter { delay });
     let mut body = Vec::new();
     contract.render(&problem, &mut body);
     let rendered: Json = serde_json::from_slice(&body).unwrap();
@@ -49,6 +52,7 @@ fn check(contract: &Contract, case: &Json, request_id: &str) {
     match contract.parse(&ResponseView::new(status, &body)) {
         ParseResult::Exact(read) => {
             assert_eq!(read.problem.error, error, "{rendered}");
+            assert_eq!(read.problem.retry_after, problem.retry_after, "{rendered}");
             for (read, given) in read.violations.iter().zip(problem.violations.iter()) {
                 assert!(
                     read.location.is_none_or(|location| location == given.location),

@@ -139,6 +139,11 @@ impl Api {
     pub fn settings(&self) -> &ApiSettings {
         &self.settings
     }
+
+    /// Its settings, to be changed. `None` if it is shared.
+    pub fn into_settings(api: Arc<Self>) -> Option<ApiSettings> {
+        Arc::into_inner(api).map(|api| api.settings)
+    }
 }
 
 /// The resource that a template names in one request.

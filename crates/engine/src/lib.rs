@@ -23,6 +23,7 @@ mod response;
 mod router;
 mod serve;
 pub mod settings;
+mod simulate;
 
 pub use api::Api;
 pub use body_budget::{DEFAULT_BODY_MEMORY, LARGEST_BODY_PART};
@@ -43,6 +44,7 @@ pub use response::in_flight::{InFlight, PendingResponse, ResponseOutcome};
 pub use response::raised::Raised;
 pub use response::upstream_error::{UpstreamFault, is_failure};
 pub use response::validation::PeekedBody;
+pub use simulate::{Destination, SimulatedDetails, SimulatedRejection};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

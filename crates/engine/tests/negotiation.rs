@@ -125,7 +125,8 @@ fn world() -> World {
     };
     let pepper = Pepper::from_bytes(&[0; 32]);
     let clock = Clock::start();
-    let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "free".into() };
+    let account =
+        Account { id: AccountId::generate(), name: "Acme".into(), plan: "free".into(), grant_day: None };
     let secret = Secret::generate("shop").unwrap();
     let record = KeyRecord {
         id: KeyId::generate(),

@@ -23,7 +23,10 @@ paths:
       operationId: add
       parameters: [{ name: n, in: query, schema: { type: integer } }]
       requestBody: { content: { application/json: { schema: { type: object, required: [a] } } } }
-    get: { operationId: list, parameters: [{ name: p, in: query, schema: { type: string, pattern: '(a)\\1' } }] }
+    get:
+      operationId: list
+      parameters: [{ name: p, in: query, schema: { type: string, pattern: '(a)\\1' } }]
+      responses: { '200': { content: { 'application/json; charset=utf-8': {} } }, '404': { content: { text/html: {} } } }
   /export: { get: { operationId: export } }
 ";
 
@@ -97,6 +100,32 @@ fn validates_each_operation_as_its_settings_say() {
 }
 
 #[test]
+fn accept_is_checked_as_far_as_the_operation_is_validated() {
+    let list = "list /items";
+    for (setting, mode, accept, expected) in [
+        ("reject", "on", &["application/json"][..], list),
+        ("reject", "on", &[], list),
+        ("reject", "on", &["text/html"], "406 request.not_acceptable"),
+        ("reject", "on", &["text/html", "application/*;q=0.1"], list),
+        ("reject", "on", &["application/json;q=0"], "406 request.not_acceptable"),
+        // A line that cannot be read rejects nothing.
+        ("reject", "on", &["text/html", "text/\u{e9}"], list),
+        ("reject", "on", &["text/html;v=\"a", "text/html"], list),
+        ("reject", "shadow", &["text/html"], "list /items would be request.not_acceptable"),
+        ("reject", "shadow", &["application/json"], list),
+        ("reject", "off", &["text/html"], list),
+        ("ignore", "on", &["text/html"], list),
+    ] {
+        let world = world(&format!(
+            "validation: {{ accept: {setting} }}\noperations: {{ list: {{ anonymous: true, validation: {mode} }} }}\n"
+        ));
+        let headers: Vec<(&str, &str)> = accept.iter().map(|accept| ("accept", *accept)).collect();
+        let sent = outcome(world.send_body("GET", "/items", &headers, Bytes::new()));
+        assert_eq!(sent, expected, "{setting} {mode} {accept:?}");
+    }
+}
+
+#[test]
 fn paths_outside_of_the_document_are_forwarded_where_configured() {
     let forward = "validation: { unknown_paths: forward }\noperations: { '*': { anonymous: true, max_body_bytes: 4 }, list: { anonymous: true } }\n";
     let closed = "validation: { unknown_paths: forward }\n";
@@ -151,6 +180,57 @@ fn gzip(text: &str) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap().into()
+}
+
+/// RFC 10008, and RFC 9110, section 15.5.16.
+#[test]
+fn query_requests_need_a_declared_content_type() {
+    let document = "\
+openapi: 3.2.0
+info: { title: items, version: '1' }
+paths:
+  /items:
+    query:
+      operationId: find
+      requestBody: { content: { application/json: { schema: { type: object } }, text/plain: {} } }
+    post:
+      operationId: add
+      requestBody: { content: { application/json: { schema: { type: object } } } }
+  /one: { query: { operationId: one, requestBody: { required: true, content: { application/json: {} } } } }
+";
+    let world = World::of(
+        document,
+        &format!(
+            "{API}operations: {{ find: {{ anonymous: true }}, add: {{ anonymous: true }}, one: {{ anonymous: true }} }}\n"
+        ),
+    );
+    let both = "application/json, text/plain";
+    for (method, target, content_type, body, expected, accept, accept_query) in [
+        ("QUERY", "/items", Some("application/json"), "{}", "find /items", "", ""),
+        ("QUERY", "/items", Some("application/json"), "[]", "400 param.invalid.type.object", "", ""),
+        ("QUERY", "/items", Some("application/json"), "{", "400 body.invalid_json", "", ""),
+        ("QUERY", "/items", Some("text/csv"), "a", "415 body.unsupported_media_type", both, both),
+        ("QUERY", "/items", None, "{}", "400 request.malformed", "", ""),
+        ("QUERY", "/items", None, "", "find /items", "", ""),
+        // One declared media type is assumed for other methods only.
+        ("QUERY", "/one", None, "{}", "400 request.malformed", "", ""),
+        ("QUERY", "/one", None, "", "400 body.missing", "", ""),
+        ("POST", "/items", None, "{}", "add /items", "", ""),
+        ("POST", "/items", Some("text/csv"), "a", "415 body.unsupported_media_type", "application/json", ""),
+        ("GET", "/items", None, "", "405 resource.method_not_allowed", "", ""),
+    ] {
+        let headers: Vec<(&str, &str)> = content_type.iter().map(|name| ("content-type", *name)).collect();
+        let sent = world.send_body(method, target, &headers, Bytes::from_static(body.as_bytes()));
+        if let Sent::Rejected { headers, .. } = &sent {
+            let header = |name| headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();
+            assert_eq!(
+                (header("accept"), header("accept-query")),
+                (accept, accept_query),
+                "{method} {content_type:?}"
+            );
+        }
+        assert_eq!(outcome(sent), expected, "{method} {target} {content_type:?}");
+    }
 }
 
 /// BerriAI/litellm#41567, outmoded/discuss#354.

@@ -18,6 +18,8 @@ use demur_journal::Sink;
 
 use crate::access_log::{JournalFilter, LogSettings};
 use crate::limits::ListenerLimits;
+use crate::probes::StoreProbe;
+use crate::simulator::SimulationSettings;
 use crate::tls::server::ListenerTls;
 use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::settings::Upstream;
@@ -53,9 +55,15 @@ pub struct Config {
     pub docs: Option<DocsConfig>,
     /// The pages that are served beside the APIs.
     pub pages: Pages,
+    /// What a mock does with requests.
+    pub simulation: SimulationSettings,
     /// When the configuration is reloaded without a signal or a command. The gateway itself watches no file: the program
     /// that embeds it does.
     pub reload: ReloadSettings,
+    /// The address of the operations listener, which serves health and metrics. Without it nothing is counted.
+    pub operations_listener: Option<SocketAddr>,
+    /// The state of the store, for the operations listener.
+    pub store_probe: StoreProbe,
 }
 
 /// When the configuration is reloaded without a signal or a command.
@@ -174,7 +182,10 @@ impl Config {
             apis: Vec::new(),
             docs: None,
             pages: Pages::default(),
+            simulation: SimulationSettings::default(),
             reload: ReloadSettings::default(),
+            operations_listener: None,
+            store_probe: StoreProbe::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use demur_admission::{Admission, Clock};
 use futures_util::future::{FutureExt, join_all};
@@ -17,7 +17,11 @@ use tokio::sync::watch;
 use crate::access_log::AccessLog;
 use crate::config::{Config, Listener};
 use crate::listener::descriptors::Descriptors;
+use crate::metrics::{WorkerMetrics, WorkerSeries};
+use crate::operations::OperationsServer;
+use crate::probes::Lifecycle;
 use crate::reload::{GatewayHandle, StaticSettings};
+use crate::scrape::{ReloadCounts, ScrapeContext};
 use crate::snapshot::SnapshotCell;
 use crate::tls::watch::Certificates;
 use crate::worker::{AcceptedConnection, Worker};
@@ -33,6 +37,7 @@ const RETRY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Gateway {
     bound: Vec<BoundListener>,
+    operations: Option<TcpListener>,
 }
 
 /// One address that is bound.
@@ -49,6 +54,9 @@ pub struct RunningGateway {
     ending: watch::Sender<bool>,
     is_ending: Arc<AtomicBool>,
     acceptor: JoinHandle<()>,
+    lifecycle: Arc<Lifecycle>,
+    operations: Option<OperationsServer>,
+    operations_address: Option<SocketAddr>,
 }
 
 /// An address that cannot be bound: it is in use, or not this machine's.
@@ -61,13 +69,17 @@ pub struct BindError {
 }
 
 impl Gateway {
-    /// Binds the addresses, all or none.
-    pub fn bind(listeners: &[Listener]) -> Result<Self, BindError> {
+    /// Binds the addresses of clients, and that of the operations listener: all or none.
+    pub fn bind(listeners: &[Listener], operations: Option<SocketAddr>) -> Result<Self, BindError> {
         let bound = listeners.iter().map(|listener| match bind(listener.address) {
             Ok(socket) => Ok(BoundListener { listener: Arc::new(listener.clone()), socket }),
             Err(error) => Err(BindError { address: listener.address, error }),
         });
-        Ok(Self { bound: bound.collect::<Result<_, _>>()? })
+        let bound = bound.collect::<Result<_, _>>()?;
+        let operations = operations
+            .map(|address| bind(address).map_err(|error| BindError { address, error }))
+            .transpose()?;
+        Ok(Self { bound, operations })
     }
 
     /// Starts to serve.
@@ -79,10 +91,10 @@ impl Gateway {
     ) -> io::Result<RunningGateway> {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let count = config.workers.unwrap_or(cores).get();
-        let journal = config.journal_sink.clone();
+        let (store, journal) = (config.store_probe.clone(), config.journal_sink.clone());
         let (started_with, config) = StaticSettings::split(config);
         let (log, log_writer) = AccessLog::start(&started_with.access_log, journal)?;
-        let reopener = log.reopener();
+        let (reopener, lost_log_lines) = (log.reopener(), log.lost());
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
         let descriptors = Descriptors::raise(config.limits.max_connections, count);
@@ -96,10 +108,33 @@ impl Gateway {
             ending: ended.clone(),
             is_ending: Arc::clone(&is_ending),
         };
+        // Nothing is counted that nobody can read.
+        let metrics: Option<Vec<Arc<WorkerSeries>>> =
+            self.operations.is_some().then(|| (0..count).map(|_| Arc::default()).collect());
         let workers = (0..count)
-            .map(|number| Worker::start(number, context.clone()))
+            .map(|number| {
+                let series = metrics.as_ref().and_then(|metrics| metrics.get(number));
+                Worker::start(number, context.clone(), series.cloned().map(WorkerMetrics))
+            })
             .collect::<io::Result<Vec<Worker>>>()?;
         drop(context);
+        let (reloads, lifecycle) = (Arc::new(ReloadCounts::new()), Arc::new(Lifecycle::default()));
+        let operations_address = self.operations.as_ref().map(TcpListener::local_addr).transpose()?;
+        let operations = self.operations.map(|socket| {
+            let context = ScrapeContext {
+                snapshots: Arc::clone(&snapshots),
+                workers: metrics.unwrap_or_default(),
+                open: workers.iter().map(Worker::open_count).collect(),
+                descriptors: descriptors.clone(),
+                lost_log_lines,
+                reloads: Arc::clone(&reloads),
+                store,
+                lifecycle: Arc::clone(&lifecycle),
+                started: SystemTime::now(),
+            };
+            OperationsServer::start(socket, context)
+        });
+        let operations = operations.transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listeners: Vec<Listener> =
             self.bound.iter().map(BoundListener::listener).collect::<io::Result<_>>()?;
@@ -120,8 +155,17 @@ impl Gateway {
             }
             log_writer.join();
         })?;
-        let handle = GatewayHandle::new(started_with, snapshots, plans, reopener);
-        Ok(RunningGateway { listeners, handle, ending, is_ending, acceptor })
+        let handle = GatewayHandle::new(started_with, snapshots, plans, reopener, reloads);
+        Ok(RunningGateway {
+            listeners,
+            handle,
+            ending,
+            is_ending,
+            acceptor,
+            lifecycle,
+            operations,
+            operations_address,
+        })
     }
 }
 
@@ -142,11 +186,26 @@ impl RunningGateway {
         &self.handle
     }
 
+    /// The address of the operations listener, with the port that the system chose for port 0.
+    pub fn operations_listener(&self) -> Option<SocketAddr> {
+        self.operations_address
+    }
+
+    /// Reports that the gateway is not ready, and serves as before. Returns how long the caller should wait, so that
+    /// whoever sends requests notices, before it calls [`shut_down`](Self::shut_down).
+    pub fn leave(&self) -> Duration {
+        self.lifecycle.is_leaving.store(true, Ordering::Relaxed);
+        self.handle.shutdown_delay()
+    }
+
     /// Accepts no more connections, answers the requests in progress, and returns when they have ended.
     pub fn shut_down(self) {
+        self.lifecycle.is_leaving.store(true, Ordering::Relaxed);
         self.is_ending.store(true, Ordering::Relaxed);
         let _ = self.ending.send(true);
         let _ = self.acceptor.join();
+        // Last: probes see how the shutdown goes on.
+        drop(self.operations);
     }
 }
 

@@ -10,8 +10,13 @@ mod config;
 mod gateway;
 mod limits;
 mod listener;
+mod metrics;
+mod operations;
+mod probes;
 mod proxy;
 mod reload;
+mod scrape;
+mod simulator;
 mod snapshot;
 mod tls;
 mod trusted_proxies;
@@ -30,12 +35,16 @@ pub use demur_http1::io::ServerLimits as ConnectionLimits;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
+pub use probes::{StoreProbe, StoreStatus};
 pub use reload::{GatewayHandle, ReloadError};
+pub use simulator::{Simulation, SimulationSettings, Simulator, SimulatorBuilder};
 pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
 pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};
 pub use tls::server::ListenerTls;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
-pub use upstream::settings::{Endpoint, EndpointAddress, HostHeader, Upstream, UpstreamUrlError};
+pub use upstream::settings::{
+    Ejection, Endpoint, EndpointAddress, HealthCheck, HostHeader, Upstream, UpstreamUrlError,
+};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -22,6 +22,8 @@ pub struct ListenerLimits {
     /// Memory for buffered bodies, of all requests and responses together, in bytes. Requests that need more are rejected
     /// as `overloaded`.
     pub body_memory: usize,
+    /// How long requests are still accepted after the gateway has reported that it is not ready.
+    pub shutdown_delay: Duration,
     /// How long requests in progress may take during shutdown.
     pub shutdown_timeout: Duration,
 }
@@ -34,6 +36,7 @@ impl Default for ListenerLimits {
             max_connections: 10_000,
             max_queue_delay: Duration::from_millis(5),
             body_memory: DEFAULT_BODY_MEMORY,
+            shutdown_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(10),
         }
     }

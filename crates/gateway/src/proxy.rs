@@ -15,9 +15,10 @@ use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
 use crate::listener::request_body::ClientBody;
 use crate::snapshot::Snapshot;
+use crate::upstream::balancer::SharedUpstream;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::client::{UpstreamClient, UpstreamRequestBody};
-use crate::upstream::settings::Upstream;
+use crate::upstream::counts::ConnectionCounts;
 
 /// The body of a response to a client.
 pub(crate) type ProxyBody = ResponseBody<Box<UpstreamBody<UpstreamRequestBody<ClientBody>>>>;
@@ -36,16 +37,25 @@ impl Upstreams {
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: impl Fn(&str) -> Arc<ConnectionCounts>,
     ) -> Self {
-        let client = |(api, upstream): &(Arc<Api>, Upstream)| {
+        let client = |(api, upstream): &(Arc<Api>, Arc<SharedUpstream>)| {
             let settings = api.settings();
             let same = previous.iter().flat_map(|previous| &previous.clients);
-            let mut same =
-                same.filter(|(old, client)| old.name() == api.name() && client.is_for(upstream, settings));
+            let mut same = same.filter(|(old, client)| {
+                old.name() == api.name() && client.is_for(&upstream.settings, settings)
+            });
             let client = same.next().map(|(_, client)| Rc::clone(client));
             let client = client.unwrap_or_else(|| {
-                let upstream = upstream.clone();
-                Rc::new(UpstreamClient::new(upstream, settings, descriptors, connections, clock))
+                let upstream = Arc::clone(upstream);
+                Rc::new(UpstreamClient::new(
+                    upstream,
+                    settings,
+                    descriptors,
+                    connections,
+                    clock,
+                    counts(api.name()),
+                ))
             });
             (Arc::clone(api), client)
         };

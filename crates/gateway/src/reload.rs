@@ -6,9 +6,12 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use demur_admission::{Admission, CacheConfig, Plan, Plans};
 use demur_contract::Contract;
@@ -17,10 +20,12 @@ use demur_engine::{Api, Engine, PageLookup};
 use crate::access_log::{JournalFilter, LogFilters, LogReopener, LogSettings, LogTarget};
 use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl};
 use crate::limits::ListenerLimits;
+use crate::scrape::ReloadCounts;
+use crate::simulator::SimulationSettings;
 use crate::snapshot::{Snapshot, SnapshotCell};
 use crate::tls::watch::Certificates;
 use crate::trusted_proxies::TrustedProxies;
-use crate::upstream::settings::Upstream;
+use crate::upstream::balancer::SharedUpstream;
 
 /// Reloads the configuration of a running gateway. Clones are handles of the same gateway.
 #[derive(Clone)]
@@ -31,6 +36,7 @@ struct Shared {
     snapshots: Arc<SnapshotCell>,
     plans: Arc<Plans>,
     log: LogReopener,
+    counts: Arc<ReloadCounts>,
     /// One reload at a time.
     reloading: Mutex<()>,
 }
@@ -64,8 +70,10 @@ impl GatewayHandle {
         snapshots: Arc<SnapshotCell>,
         plans: Arc<Plans>,
         log: LogReopener,
+        counts: Arc<ReloadCounts>,
     ) -> Self {
-        Self(Arc::new(Shared { started_with, snapshots, plans, log, reloading: Mutex::default() }))
+        let reloading = Mutex::default();
+        Self(Arc::new(Shared { started_with, snapshots, plans, log, counts, reloading }))
     }
 
     /// Serves all requests that begin from now on with another configuration. Returns its generation: 2 after the first
@@ -74,7 +82,7 @@ impl GatewayHandle {
     /// Requests in progress finish with what they began with. An open connection keeps the limits of its heads and its
     /// timeouts.
     pub fn reload(&self, config: Config) -> Result<u64, ReloadError> {
-        let Shared { started_with, snapshots, plans, reloading, .. } = &*self.0;
+        let Shared { started_with, snapshots, plans, counts, reloading, .. } = &*self.0;
         let _one = reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let (new, config) = StaticSettings::split(config);
         let changed = started_with.changed(&new);
@@ -88,7 +96,15 @@ impl GatewayHandle {
         plans.replace(of_plans);
         Certificates::of(&started_with.listeners).reload();
         snapshots.replace(next);
+        counts.accepted.fetch_add(1, Ordering::Relaxed);
+        counts.loaded_now();
         Ok(generation)
+    }
+
+    /// Counts a configuration that was not loaded, for the metrics: the caller knows of mistakes, and [`reload`](Self::reload)
+    /// does not.
+    pub fn count_rejected(&self) {
+        self.0.counts.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Opens the file of the access log again before its next line, after it was renamed.
@@ -101,6 +117,11 @@ impl GatewayHandle {
         self.0.snapshots.generation()
     }
 
+    /// `limits.shutdown_delay` as it is now.
+    pub(crate) fn shutdown_delay(&self) -> Duration {
+        self.0.snapshots.current().limits.shutdown_delay
+    }
+
     /// The keys of the configuration whose change needs a restart, and which differ from those at start.
     pub fn needs_restart(&self, config: &Config) -> Vec<&'static str> {
         self.0.started_with.changed(&StaticSettings::of(config))
@@ -111,6 +132,7 @@ impl GatewayHandle {
 #[derive(Debug, Clone)]
 pub(crate) struct StaticSettings {
     listeners: Vec<Listener>,
+    operations_listener: Option<SocketAddr>,
     store: StoreUrl,
     workers: Option<NonZeroUsize>,
     cache: CacheConfig,
@@ -130,6 +152,7 @@ impl StaticSettings {
         }
         Self {
             listeners: config.listeners.clone(),
+            operations_listener: config.operations_listener,
             store: StoreUrl::Sqlite(absolute(store)),
             workers: config.workers,
             cache: config.cache,
@@ -146,12 +169,29 @@ impl StaticSettings {
     pub(crate) fn split(config: Config) -> (Self, DynamicSettings) {
         let fixed = Self::of(&config);
         let Config {
-            default_contract, limits, trusted_proxies, access_log, journal, plans, apis, pages, ..
+            default_contract,
+            limits,
+            trusted_proxies,
+            access_log,
+            journal,
+            plans,
+            apis,
+            pages,
+            simulation,
+            ..
         } = config;
         let filters =
             LogFilters { log: access_log.requests, journal: JournalConfig::filter(journal.as_ref()) };
-        let dynamic =
-            DynamicSettings { default_contract, limits, trusted_proxies, filters, plans, apis, pages };
+        let dynamic = DynamicSettings {
+            default_contract,
+            limits,
+            trusted_proxies,
+            filters,
+            plans,
+            apis,
+            pages,
+            simulation,
+        };
         (fixed, dynamic)
     }
 
@@ -160,6 +200,7 @@ impl StaticSettings {
         let (log, other_log) = (&self.access_log, &other.access_log);
         let keys = [
             ("listen", self.listeners != other.listeners),
+            ("operations_listener", self.operations_listener != other.operations_listener),
             ("store", self.store != other.store),
             ("workers", self.workers != other.workers),
             ("cache", self.cache != other.cache),
@@ -180,6 +221,7 @@ pub(crate) struct DynamicSettings {
     plans: Vec<Plan>,
     apis: Vec<ApiConfig>,
     pages: Pages,
+    simulation: SimulationSettings,
 }
 
 impl DynamicSettings {
@@ -213,10 +255,11 @@ impl DynamicSettings {
         api: impl Fn(demur_engine::settings::ApiSettings) -> Arc<Api>,
         engine: impl FnOnce(Parts) -> Arc<Engine>,
     ) -> io::Result<Snapshot> {
-        let upstreams: Vec<(Arc<Api>, Upstream)> =
-            self.apis.into_iter().map(|config| (api(config.settings), config.upstream)).collect();
+        let shared = |config: ApiConfig| (api(config.settings), SharedUpstream::new(config.upstream));
+        let upstreams: Vec<(Arc<Api>, Arc<SharedUpstream>)> = self.apis.into_iter().map(shared).collect();
         let apis: Vec<Arc<Api>> = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
         let pages = self.pages.0.map(|build| build(&apis, &self.plans)).transpose()?;
+        let simulator = self.simulation.0.map(|build| build(&apis));
         let (default_contract, body_memory) = (self.default_contract, self.limits.body_memory);
         Ok(Snapshot {
             generation,
@@ -225,6 +268,7 @@ impl DynamicSettings {
             trusted_proxies: self.trusted_proxies,
             upstreams,
             filters: self.filters,
+            simulator,
         })
     }
 }

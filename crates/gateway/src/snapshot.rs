@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use crate::access_log::LogFilters;
 use crate::limits::ListenerLimits;
+use crate::simulator::Simulator;
 use crate::trusted_proxies::TrustedProxies;
-use crate::upstream::settings::Upstream;
+use crate::upstream::balancer::SharedUpstream;
 
 /// The state that requests are served with.
 pub(crate) struct Snapshot {
@@ -23,8 +24,10 @@ pub(crate) struct Snapshot {
     pub(crate) limits: ListenerLimits,
     pub(crate) trusted_proxies: Arc<TrustedProxies>,
     /// The APIs with their upstreams.
-    pub(crate) upstreams: Vec<(Arc<Api>, Upstream)>,
+    pub(crate) upstreams: Vec<(Arc<Api>, Arc<SharedUpstream>)>,
     pub(crate) filters: LogFilters,
+    /// Decides on requests before they are checked, in a mock.
+    pub(crate) simulator: Option<Arc<dyn Simulator>>,
 }
 
 /// The current snapshot.

@@ -16,6 +16,7 @@ use crate::config::Listener;
 use crate::listener::connection::{Accepted, ConnectionContext};
 use crate::listener::connections::{Activity, ConnectionTable};
 use crate::listener::descriptors::Descriptor;
+use crate::metrics::WorkerMetrics;
 use crate::worker_context::WorkerContext;
 
 /// A connection that is handed to a worker.
@@ -44,14 +45,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn start(number: usize, context: WorkerContext) -> io::Result<Self> {
+    pub(crate) fn start(
+        number: usize,
+        context: WorkerContext,
+        metrics: Option<WorkerMetrics>,
+    ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let counted = open.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name(format!("demur-worker-{number}")).spawn(move || {
             let local = LocalSet::new();
-            local.block_on(&runtime, run(context, receiver, counted));
+            local.block_on(&runtime, run(context, metrics, receiver, counted));
         })?;
         Ok(Self { sender, open, thread })
     }
@@ -59,6 +64,11 @@ impl Worker {
     /// The number of its connections.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Where that number is kept.
+    pub(crate) fn open_count(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.open)
     }
 
     pub(crate) fn dispatch(&self, connection: AcceptedConnection) {
@@ -78,11 +88,16 @@ impl Worker {
     }
 }
 
-async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Message>, open: Arc<AtomicUsize>) {
+async fn run(
+    context: WorkerContext,
+    metrics: Option<WorkerMetrics>,
+    mut receiver: mpsc::UnboundedReceiver<Message>,
+    open: Arc<AtomicUsize>,
+) {
     let WorkerContext { clock, descriptors, mut ending, .. } = context.clone();
     let mut changes = context.snapshots.changes();
     let connections = ConnectionTable::new(descriptors.clone());
-    let shared = ConnectionContext::new(context, connections.clone());
+    let shared = ConnectionContext::new(context, connections.clone(), metrics);
     let mut ended = pin!(ending.wait_for(|ending| *ending).map(|_| ()).fuse());
     loop {
         let message = tokio::select! {

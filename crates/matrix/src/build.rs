@@ -12,8 +12,8 @@ use http::HeaderMap;
 
 use crate::example::{self, EXAMPLE_REQUEST_ID, example_now};
 use crate::model::{
-    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, Matrix,
-    OperationMatrix, RetrySummary, VERSION,
+    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary,
+    ExampleRejection, Matrix, OperationMatrix, RetrySummary, VERSION,
 };
 use crate::operation::{OperationView, names_errors};
 use crate::refused::{self, RefusedGroup};
@@ -142,7 +142,9 @@ impl Builder<'_> {
     fn invalid(&mut self, condition: Condition, indexes: &[usize], view: &OperationView<'_>) -> Option<Cell> {
         let possible = indexes.iter().filter_map(|index| view.violations.get(*index));
         let causes: Vec<Cause> = possible.clone().map(violation_cause).collect();
-        let reason = example::violations(&possible.clone().next()?.violation);
+        // A parameter that is sent twice is a rare example of a format.
+        let reason = possible.clone().min_by_key(|possible| possible.keyword == "style")?;
+        let reason = example::violations(&reason.violation);
         self.cell(condition.name(), Some(condition), causes, reason, view)
     }
 
@@ -203,6 +205,12 @@ impl Builder<'_> {
             access,
             plan: plan.map(|plan| plan.name.as_str()).unwrap_or_default(),
         };
+        let rejection = ExampleRejection {
+            reason: reason.clone(),
+            knows_caller: has_caller,
+            exceeds_limit: is_exceeded,
+            plan: plan.map(|plan| plan.name.as_str()).unwrap_or_default().into(),
+        };
         let (error, answer) = answer_of(self.api, reason, &context)?;
         let answer = match self.answers.get(&answer) {
             Some(known) => Arc::clone(known),
@@ -223,6 +231,7 @@ impl Builder<'_> {
             more_causes,
             carrier: Carrier::Body,
             answer,
+            rejection,
         })
     }
 
@@ -246,6 +255,8 @@ impl Builder<'_> {
                 access: AccessRequest::default(),
                 plan: "",
             };
+            let (knows_caller, exceeds_limit, plan) = (false, false, "".into());
+            let rejection = ExampleRejection { reason: reason.clone(), knows_caller, exceeds_limit, plan };
             let Some((error, answer)) = answer_of(self.api, reason, &context) else { continue };
             cells.push(Cell {
                 id: format!("{}/*/{condition}", self.id),
@@ -256,6 +267,7 @@ impl Builder<'_> {
                 more_causes: 0,
                 carrier: Carrier::Body,
                 answer: Arc::new(answer),
+                rejection,
             });
         }
         cells

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use demur_admission::{Denial, Now, Plan, StoreError, StoreKind};
-use demur_contract::{Condition, Value, Violation};
+use demur_admission::{Denial, LimitState, Now, Plan, StoreError, StoreKind};
+use demur_contract::{Condition, Contract, Value, Violation};
 use demur_engine::ExampleReason;
+use demur_engine::settings::ApiSettings;
+use demur_validation::Operation;
 use jiff::Timestamp;
 
 use crate::operation::{DAY, OperationView, REST_OF_DAY};
@@ -16,6 +18,22 @@ pub const EXAMPLE_REQUEST_ID: u128 = 0x01a2_2e93_5562_712f_a14c_7fba_db0f_db37;
 pub fn example_now() -> Now {
     let wall = Timestamp::from_second(1_796_077_737).unwrap_or(Timestamp::UNIX_EPOCH);
     Now { wall, monotonic: Duration::from_secs(1) }
+}
+
+/// The limits of the caller in the examples of an operation: of a plan that can call it.
+pub fn example_limits<'e>(
+    settings: &'e ApiSettings,
+    plans: &'e [Plan],
+    operation: &'e Operation,
+    is_exceeded: bool,
+) -> Vec<LimitState<'e>> {
+    let view = OperationView::new(settings, plans, operation, false);
+    view.map(|view| view.limits(is_exceeded)).unwrap_or_default()
+}
+
+/// An error of the contract by its name, with a value for each of its parameters.
+pub fn own_example(contract: &Contract, name: &str) -> Option<ExampleReason> {
+    Some(own(name, &contract.entry(contract.named(name)?).params))
 }
 
 /// Why an example request to the operation is rejected.

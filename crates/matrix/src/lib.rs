@@ -16,10 +16,10 @@ mod operation;
 mod refused;
 mod why;
 
-pub use example::{EXAMPLE_REQUEST_ID, example_now};
+pub use example::{EXAMPLE_REQUEST_ID, example_limits, example_now, own_example};
 pub use model::{
-    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary, Matrix,
-    OperationMatrix, RetrySummary, VERSION,
+    Absent, Answer, ApiMatrix, Carrier, Cause, CauseKind, Cell, ContractMatrix, ErrorSummary,
+    ExampleRejection, Matrix, OperationMatrix, RetrySummary, VERSION,
 };
 
 /// Compiles the example of the README.

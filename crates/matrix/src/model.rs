@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use demur_engine::ExampleReason;
 use serde::{Serialize, Serializer};
 
 /// The version of the JSON form.
@@ -119,6 +120,30 @@ pub struct Cell {
     /// An example of the answer. Cells with equal answers share one.
     #[serde(serialize_with = "shared")]
     pub answer: Arc<Answer>,
+    /// The rejection of the example.
+    #[serde(skip)]
+    pub rejection: ExampleRejection,
+}
+
+/// The rejection of an example, for a mock that answers requests with it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExampleRejection {
+    /// Its reason.
+    pub reason: ExampleReason,
+    /// Whether the caller is known, so that the response has headers about limits.
+    pub knows_caller: bool,
+    /// Whether the caller has exceeded a limit.
+    pub exceeds_limit: bool,
+    /// The plan of the caller; may be empty.
+    pub plan: Arc<str>,
+}
+
+impl ExampleRejection {
+    /// A rejection for this reason.
+    pub fn new(reason: ExampleReason, knows_caller: bool) -> Self {
+        Self { reason, knows_caller, exceeds_limit: false, plan: "".into() }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

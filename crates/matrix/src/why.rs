@@ -62,7 +62,7 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
         C::CreditsExhausted | C::CreditsHeld => credits(condition, view),
         C::RateExceeded | C::RateConcurrency | C::QuotaExceeded => limits(condition, view),
         C::RequestNotAcceptable if !view.api.validation.rejects_unacceptable => {
-            absent("`validation.not_acceptable` is not set to reject such requests")
+            absent("`validation.accept` is not set to reject such requests")
         }
         C::RequestUpgradeRequired => absent("the gateway does not require an upgrade"),
         C::RequestLengthRequired => absent("the gateway reads chunked bodies"),
@@ -91,7 +91,11 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
             });
             any(causes.collect(), "no rule of the operation leaves its failures to the gateway")
         }
+        C::UpstreamUnhealthy if !view.api.knows_health => {
+            absent("the upstream has one endpoint, and neither health checks nor ejection")
+        }
         C::UpstreamUnreachable
+        | C::UpstreamUnhealthy
         | C::UpstreamUnavailable
         | C::UpstreamTimeout
         | C::UpstreamInvalidResponse
@@ -109,11 +113,10 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
 
 /// Conditions that the gateway does not raise yet.
 fn unused(condition: Condition) -> Option<&'static str> {
-    const UNUSED: [(&str, &str); 4] = [
+    const UNUSED: [(&str, &str); 3] = [
         ("credential.token", "the API takes no tokens"),
         ("store.unavailable.token_keys", "the API takes no tokens"),
         ("permission.address", "the API admits every address"),
-        ("upstream.unhealthy", "the gateway makes no health checks"),
     ];
     UNUSED.iter().find(|(root, _)| condition.covered_by(root)).map(|(_, reason)| *reason)
 }
@@ -343,6 +346,7 @@ fn idempotency(condition: Condition, view: &OperationView<'_>) -> Occurrence {
 fn upstream(condition: Condition, view: &OperationView<'_>) -> Occurrence {
     let text = match condition {
         Condition::UpstreamUnreachable => "no connection to the upstream can be made",
+        Condition::UpstreamUnhealthy => "health checks or requests failed at all endpoints of the upstream",
         Condition::UpstreamUnavailable => "the upstream responds with 503",
         Condition::UpstreamTimeout => "the upstream does not respond in time",
         Condition::UpstreamInvalidResponse => "the upstream's response is not valid",

@@ -54,7 +54,12 @@ fn plan() -> Plan {
 }
 
 fn account(number: usize) -> Account {
-    Account { id: format!("account-{number}").parse().unwrap(), name: String::new(), plan: "plan".into() }
+    Account {
+        id: format!("account-{number}").parse().unwrap(),
+        name: String::new(),
+        plan: "plan".into(),
+        grant_day: None,
+    }
 }
 
 fn key(account: &Account) -> KeyRecord {
@@ -287,7 +292,8 @@ fn with_accounts(folder: &Path, accounts: usize) -> (Arc<Store>, Vec<AccountId>)
     let ids: Vec<AccountId> = (0..accounts).map(|number| account(number).id).collect();
     for id in &ids {
         let (account, name, plan) = (Some(id.clone()), String::new(), "plan".into());
-        store.execute(Command::CreateAccount { account, name, plan }, jiff::Timestamp::now());
+        store
+            .execute(Command::CreateAccount { account, name, plan, grant_day: None }, jiff::Timestamp::now());
         let (account, amount, reason) = (id.clone(), 1 << 40, "bench".into());
         let top_up = Command::TopUp { account, amount, reason, operation: None };
         store.execute(top_up, jiff::Timestamp::now());
@@ -465,7 +471,8 @@ fn start() {
     let secret = {
         let store = Store::open(&path, plans()).unwrap();
         let (account, name, plan) = (Some(account(0).id), String::new(), "plan".into());
-        store.execute(Command::CreateAccount { account, name, plan }, jiff::Timestamp::now());
+        store
+            .execute(Command::CreateAccount { account, name, plan, grant_day: None }, jiff::Timestamp::now());
         let (api, prefix, account) = ("shop".into(), "shop".into(), self::account(0).id);
         let (expires, grants, metadata) = (None, Grants::default(), BTreeMap::new());
         let create = Command::CreateKey { api, prefix, account, expires, grants, metadata, label: None };

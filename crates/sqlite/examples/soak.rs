@@ -99,8 +99,10 @@ fn soak(rounds: u32) {
         let store = open(folder.path());
         for number in 0..ACCOUNTS {
             let (id, plan) = (Some(account(number)), "plan".into());
-            store
-                .execute(Command::CreateAccount { account: id, name: String::new(), plan }, Timestamp::now());
+            store.execute(
+                Command::CreateAccount { account: id, name: String::new(), plan, grant_day: None },
+                Timestamp::now(),
+            );
             let (account, amount, reason) = (account(number), 1 << 50, "soak".into());
             store.execute(Command::TopUp { account, amount, reason, operation: None }, Timestamp::now());
         }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use demur_admission::{
-    Account, AccountId, Candidates, Credential, Digest, ImportedForm, KeyId, KeyRecord, KeySummary, Page,
+    Account, AccountId, Candidates, Credential, Digest, GrantDay, ImportedForm, KeyId, KeyRecord, KeySummary,
+    Page,
 };
 use jiff::Timestamp;
 use rusqlite::types::{Type, ValueRef};
@@ -25,7 +26,7 @@ pub(crate) fn find(
     digests: &Candidates,
 ) -> rusqlite::Result<Option<Arc<Credential>>> {
     let sql = format!(
-        "SELECT {KEY_COLUMNS}, account.name, account.plan, secret.ends
+        "SELECT {KEY_COLUMNS}, account.name, account.plan, account.grant_day, secret.ends
          FROM secret JOIN key ON key.id = secret.key JOIN account ON account.id = key.account
          WHERE secret.digest = ?1"
     );
@@ -33,8 +34,13 @@ pub(crate) fn find(
     for digest in digests {
         let credential = |row: &Row<'_>| {
             let key = key_from(row)?;
-            let account = Account { id: key.account.clone(), name: row.get(10)?, plan: row.get(11)? };
-            let replaced = optional_moment(row, 12)?;
+            let account = Account {
+                id: key.account.clone(),
+                name: row.get(10)?,
+                plan: row.get(11)?,
+                grant_day: grant_day(row, 12)?,
+            };
+            let replaced = optional_moment(row, 13)?;
             Ok(Arc::new(Credential { digest: *digest, replaced, key, account }))
         };
         if let Some(found) = statement.query_row([&digest.as_bytes()[..]], credential).optional()? {
@@ -243,7 +249,7 @@ pub(crate) fn count_under_older_peppers(connection: &Connection, current: u32) -
 
 /// Returns an account by its ID.
 pub(crate) fn account(connection: &Connection, id: &AccountId) -> rusqlite::Result<Option<Account>> {
-    let sql = "SELECT id, name, plan FROM account WHERE id = ?1";
+    let sql = "SELECT id, name, plan, grant_day FROM account WHERE id = ?1";
     connection.prepare_cached(sql)?.query_row([id.as_str()], account_from).optional()
 }
 
@@ -252,7 +258,7 @@ pub(crate) fn accounts(
     connection: &Connection,
     page: &Page<AccountId>,
 ) -> rusqlite::Result<(Vec<Account>, bool)> {
-    let sql = "SELECT id, name, plan FROM account
+    let sql = "SELECT id, name, plan, grant_day FROM account
                WHERE deleted IS NULL AND rowid > coalesce((SELECT rowid FROM account WHERE id = ?1), 0) ORDER BY rowid LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let values = params![page.after.as_ref().map(AccountId::as_str), i64::from(page.limit) + 1];
@@ -298,8 +304,9 @@ pub(crate) fn insert_account(
     account: &Account,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO account (id, name, plan, created) VALUES (?1, ?2, ?3, ?4)";
-    let values = params![account.id.as_str(), account.name, account.plan, at.as_microsecond()];
+    let sql = "INSERT INTO account (id, name, plan, created, grant_day) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let grant_day = account.grant_day.map(GrantDay::number);
+    let values = params![account.id.as_str(), account.name, account.plan, at.as_microsecond(), grant_day];
     connection.prepare_cached(sql)?.execute(values)?;
     connection.prepare_cached("INSERT INTO purse (account) VALUES (?1)")?.execute([account.id.as_str()])?;
     Ok(())
@@ -311,8 +318,23 @@ pub(crate) fn set_plan(connection: &Connection, account: &AccountId, plan: &str)
     Ok(())
 }
 
+pub(crate) fn set_grant_day(
+    connection: &Connection,
+    account: &AccountId,
+    day: Option<GrantDay>,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE account SET grant_day = ?2 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![account.as_str(), day.map(GrantDay::number)])?;
+    Ok(())
+}
+
+fn grant_day(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<GrantDay>> {
+    let number: Option<u8> = row.get(column)?;
+    number.map(GrantDay::try_from).transpose().map_err(|error| conversion_error(column, error))
+}
+
 fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
-    Ok(Account { id: parsed(row, 0)?, name: row.get(1)?, plan: row.get(2)? })
+    Ok(Account { id: parsed(row, 0)?, name: row.get(1)?, plan: row.get(2)?, grant_day: grant_day(row, 3)? })
 }
 
 fn key_from(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {

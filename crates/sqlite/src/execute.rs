@@ -86,6 +86,7 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::ListAccounts { .. }
         | Command::ShowAccount { .. }
         | Command::SetPlan { .. }
+        | Command::SetGrantDay { .. }
         | Command::Statement { .. } => true,
         Command::TopUp { operation, .. } | Command::Withdraw { operation, .. } => operation.is_some(),
         Command::CreateKey { .. }

@@ -30,7 +30,7 @@
 //! let now = Clock::start().now();
 //! let account: AccountId = "acme".parse()?;
 //! let (name, plan) = ("Acme".to_owned(), "free".to_owned());
-//! store.execute(Command::CreateAccount { account: Some(account.clone()), name, plan }, now.wall);
+//! store.execute(Command::CreateAccount { account: Some(account.clone()), name, plan, grant_day: None }, now.wall);
 //! let create = Command::CreateKey {
 //!     api: "shop".into(),
 //!     prefix: "shop".into(),
@@ -80,7 +80,7 @@ pub use control::{ControlClient, ControlError, MAX_COMMAND};
 pub use error::OpenError;
 pub use execute::execute_or_open;
 pub use modes::{GROUP_READABLE, InsecureFile, PRIVATE, exposed, exposed_files};
-pub use store::Store;
+pub use store::{Store, StoreState};
 pub use survey::Survey;
 
 /// Compiles the example of the README.

@@ -19,7 +19,7 @@ use crate::backup;
 const APPLICATION_ID: i64 = 0x444d_5552;
 
 /// The migrations: each one changes the schema version from its index to the next. Released ones never change.
-const MIGRATIONS: [&str; 6] = [FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH];
+const MIGRATIONS: [&str; 7] = [FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH];
 
 const FIRST: &str = "
     CREATE TABLE account (
@@ -298,8 +298,13 @@ const FIFTH: &str = "
     END;
 ";
 
-/// Adds labels of keys, and when an account was deleted.
+/// Adds the grant day of an account; null for the day of its plan.
 const SIXTH: &str = "
+    ALTER TABLE account ADD COLUMN grant_day INTEGER CHECK (grant_day BETWEEN 1 AND 31);
+";
+
+/// Adds labels of keys, and when an account was deleted.
+const SEVENTH: &str = "
     ALTER TABLE key ADD COLUMN label TEXT;
     ALTER TABLE account ADD COLUMN deleted INTEGER;
 ";

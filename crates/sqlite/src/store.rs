@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use demur_admission::{
@@ -44,6 +45,23 @@ pub struct Store {
     _ownership: Ownership,
 }
 
+/// The state of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreState {
+    /// Why its file cannot be used.
+    pub problem: Option<String>,
+    /// Transactions that were committed since the store was opened.
+    pub commits: usize,
+    /// Transactions that failed.
+    pub failed_commits: usize,
+    /// Operations in the transactions that were committed.
+    pub operations: usize,
+    /// Operations that wait for their transaction.
+    pub waiting: usize,
+    /// Holds that are not settled.
+    pub open_holds: usize,
+}
+
 /// Handles requests on the control socket that concern the process and not the store.
 type ProcessHandler = Box<dyn Fn(serde_json::Value) -> serde_json::Value + Send + Sync>;
 
@@ -75,6 +93,7 @@ impl Store {
             write_behind: WriteBehind::default(),
             plans,
             counters,
+            open_holds: AtomicUsize::new(0),
             listeners: Mutex::default(),
         });
         let writer =
@@ -138,6 +157,14 @@ impl Store {
     /// Returns the pepper under which this store's secrets are digested.
     pub fn pepper(&self) -> Pepper {
         self.shared.secrets.pepper().clone()
+    }
+
+    /// Returns the state of the store, for probes and metrics.
+    pub fn status(&self) -> StoreState {
+        let problem = self.file.check().map_err(StoreError::from).err().map(|error| error.to_string());
+        let [commits, failed_commits, operations, waiting] = self.writer.counts();
+        let open_holds = self.shared.open_holds.load(Ordering::Relaxed);
+        StoreState { problem, commits, failed_commits, operations, waiting, open_holds }
     }
 
     /// Executes an operator's command and blocks until it is done.

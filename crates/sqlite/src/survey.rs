@@ -28,7 +28,7 @@ const MAX_COMPARED: usize = 10_000;
 /// The first schema version with the columns that are read here.
 const FIRST_SCHEMA: i64 = 2;
 /// The first schema version with deleted accounts.
-const FIRST_WITH_DELETED: i64 = 6;
+const FIRST_WITH_DELETED: i64 = 7;
 
 const NEXT_PREFIX_SQL: &str = "SELECT api, hint FROM key
     WHERE revoked IS NULL AND (api, hint) > (?1, ?2) ORDER BY api, hint LIMIT 1";

@@ -27,6 +27,7 @@ use crate::checkpoint::Checkpointer;
 use crate::database::{Conn, DatabaseFile, FileProblem, OpenMode};
 use crate::error::store_error;
 use crate::quota;
+use crate::sync::{AtomicUsize, Ordering};
 use group_commit::{BatchWriter, Deferred, Queue};
 pub(crate) use job::{HoldJob, Job};
 use ledger_tx::LedgerTx;
@@ -64,6 +65,13 @@ impl LedgerWriter {
     /// Queues a job. A job that is rejected fails with the reason.
     pub(crate) fn queue(&self, job: Job) {
         self.queue.put(job);
+    }
+
+    /// Commits, failed commits, operations that were committed, and those that wait.
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        let counts = self.queue.counts();
+        let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        [read(&counts.commits), read(&counts.failed), read(&counts.jobs), self.queue.waiting()]
     }
 
     /// Writes queued jobs and deferred changes, and ends the thread.
@@ -122,6 +130,7 @@ impl BatchWriter for WriterThread {
                 store_error(&error)
             })?;
         self.conn = Some(conn);
+        self.shared.open_holds.store(self.state.open.len(), Ordering::Relaxed);
         let commands = u64::from(has_change(batch));
         let (last_batch, changed) = (self.state.next_batch - 1, self.state.last_changed.take());
         self.file.update_expected(|expected| expected.on_commit(commands, last_batch, changed));

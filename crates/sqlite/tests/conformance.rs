@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use demur_admission::conformance::{self, Fixture};
 use demur_admission::{
-    Account, AccountId, Command, Grants, ImportedForm, ImportedKey, Now, Page, Pepper, Plans, Principal,
-    Reply, Secret, Stores,
+    Account, AccountId, Command, GrantDay, Grants, ImportedForm, ImportedKey, Now, Page, Pepper, Plans,
+    Principal, Reply, Secret, Stores,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -46,8 +46,11 @@ impl Fixture for Embedded {
     }
 
     fn add_account(&self, account: &Account) {
-        let Account { id, name, plan } = account.clone();
-        self.execute(Command::CreateAccount { account: Some(id), name, plan }, conformance::start());
+        let Account { id, name, plan, grant_day } = account.clone();
+        self.execute(
+            Command::CreateAccount { account: Some(id), name, plan, grant_day },
+            conformance::start(),
+        );
     }
 
     fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret {
@@ -95,6 +98,10 @@ impl Fixture for Embedded {
 
     fn set_plan(&self, account: &AccountId, plan: &str, now: Now) {
         self.execute(Command::SetPlan { account: account.clone(), plan: plan.into() }, now);
+    }
+
+    fn set_grant_day(&self, account: &AccountId, day: Option<GrantDay>, now: Now) {
+        self.execute(Command::SetGrantDay { account: account.clone(), grant_day: day }, now);
     }
 
     fn top_up(&self, account: &AccountId, amount: u64, now: Now) {

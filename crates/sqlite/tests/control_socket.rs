@@ -28,7 +28,10 @@ impl StoreUnderTest {
         let path = folder.path().join("demur.db");
         let store = Store::open(&path, test_plans()).unwrap();
         let (name, plan) = ("Acme".into(), "paid".into());
-        store.execute(Command::CreateAccount { account: Some(acme()), name, plan }, start().wall);
+        store.execute(
+            Command::CreateAccount { account: Some(acme()), name, plan, grant_day: None },
+            start().wall,
+        );
         Self { store, path, _folder: folder }
     }
 

@@ -92,7 +92,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn fill(store: &Arc<Store>) -> Secret {
     let (name, plan) = ("Acme".into(), "open".into());
-    store.execute(Command::CreateAccount { account: Some(acme()), name, plan }, start().wall);
+    store
+        .execute(Command::CreateAccount { account: Some(acme()), name, plan, grant_day: None }, start().wall);
     let (amount, reason) = (1000, "bought".into());
     store.execute(Command::TopUp { account: acme(), amount, reason, operation: None }, start().wall);
     let secret = key(store);

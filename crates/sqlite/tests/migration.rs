@@ -18,16 +18,17 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 /// The newest schema version.
-const NEWEST: i64 = 6;
+const NEWEST: i64 = 7;
 
 /// One database for each released schema version.
-const GOLDENS: [(i64, &str); 6] = [
+const GOLDENS: [(i64, &str); 7] = [
     (1, include_str!("golden/schema-1.sql")),
     (2, include_str!("golden/schema-2.sql")),
     (3, include_str!("golden/schema-3.sql")),
     (4, include_str!("golden/schema-4.sql")),
     (5, include_str!("golden/schema-5.sql")),
     (6, include_str!("golden/schema-6.sql")),
+    (7, include_str!("golden/schema-7.sql")),
 ];
 
 /// A database as an earlier version left it, with its pepper if it has keys.
@@ -241,11 +242,11 @@ fn rejects_a_newer_schema_version_and_changes_nothing() {
     let before = fs::read(&database.path).unwrap();
     for _ in 0..2 {
         match database.try_open() {
-            Err(error @ OpenError::TooNew { found: 7, known: 6, .. }) => {
+            Err(error @ OpenError::TooNew { found: 8, known: 7, .. }) => {
                 let path = database.path.display();
                 let expected = format!(
-                    "`{path}` has schema version 7, but this version of Demur supports schema versions up to 6; run the \
-                     newer version of Demur, or restore a backup with schema version 6 such as `{path}.v6.bak`"
+                    "`{path}` has schema version 8, but this version of Demur supports schema versions up to 7; run the \
+                     newer version of Demur, or restore a backup with schema version 7 such as `{path}.v7.bak`"
                 );
                 assert_eq!(error.to_string(), expected);
             }

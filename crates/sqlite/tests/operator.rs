@@ -37,7 +37,7 @@ fn run(store: &Store, command: Command) -> Result<Reply, CommandFault> {
 fn with_account(path: &Path) -> Arc<Store> {
     let store = open(path);
     let (account, plan) = (Some(acme()), "open".into());
-    run(&store, Command::CreateAccount { account, name: "Acme".into(), plan }).unwrap();
+    run(&store, Command::CreateAccount { account, name: "Acme".into(), plan, grant_day: None }).unwrap();
     let (amount, reason) = (100, "bought".into());
     run(&store, Command::TopUp { account: acme(), amount, reason, operation: None }).unwrap();
     store
@@ -523,7 +523,8 @@ fn deletes_an_account_that_no_request_uses() {
             assert_eq!(run(&store, command.clone()), Err(fault), "{command:?}");
         }
         assert_eq!(refund(&store, "order-1", None), Err(CommandFault::AccountDeleted { account: acme() }));
-        let create = Command::CreateAccount { account: Some(account), name: "Acme".into(), plan };
+        let create =
+            Command::CreateAccount { account: Some(account), name: "Acme".into(), plan, grant_day: None };
         assert_eq!(run(&store, create), Err(CommandFault::AccountExists { account: acme() }));
         let list = Command::ListAccounts { page: Page::default() };
         assert_eq!(run(&store, list), Ok(Reply::Accounts { accounts: Vec::new(), more: false }));
@@ -555,7 +556,7 @@ fn finds_a_key_by_its_secret() {
     };
     let Ok(Reply::KeyCreated(issued)) = run(&store, create) else { panic!() };
     let id = issued.key.key.id.clone();
-    let rotate = Command::RotateKey { key: id.clone(), prefix: prefix.clone(), grace_seconds: 0 };
+    let rotate = Command::RotateKey { key: id.clone(), prefix, grace_seconds: 0 };
     let Ok(Reply::KeyRotated(rotated)) = run(&store, rotate) else { panic!() };
     let hash = Sha256::digest(LEGACY).iter().map(|byte| format!("{byte:02x}")).collect();
     let form = ImportedForm {

@@ -88,7 +88,7 @@ proptest! {
         let ids = ACCOUNTS.map(|name| name.parse::<AccountId>().unwrap());
         for id in &ids {
             let (account, name, plan) = (Some(id.clone()), id.to_string(), "paid".into());
-            let made = store.execute(Command::CreateAccount { account, name, plan }, start().wall);
+            let made = store.execute(Command::CreateAccount { account, name, plan, grant_day: None }, start().wall);
             prop_assert!(matches!(made, Reply::Account(_)));
             // Creating an account shows its balance, which grants the monthly credits.
             model.balance(id, paid().credits.as_ref(), start()).block().unwrap();
@@ -146,8 +146,12 @@ fn a_large_batch_charges_each_account_separately() {
     let store = open(&folder.path().join("demur.db"));
     let ids: Vec<AccountId> = (0..20).map(|number| format!("account-{number}").parse().unwrap()).collect();
     for id in &ids {
-        let command =
-            Command::CreateAccount { account: Some(id.clone()), name: String::new(), plan: "paid".into() };
+        let command = Command::CreateAccount {
+            account: Some(id.clone()),
+            name: String::new(),
+            plan: "paid".into(),
+            grant_day: None,
+        };
         assert!(matches!(store.execute(command, start().wall), Reply::Account(_)));
     }
     let plan = paid();

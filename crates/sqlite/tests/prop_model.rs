@@ -214,7 +214,7 @@ impl Subject {
         let path = folder.path().join("demur.db");
         let store = open(&path);
         let (account, name, plan) = (Some(acme()), "Acme".into(), PLANS[0].into());
-        store.execute(Command::CreateAccount { account, name, plan }, start().wall);
+        store.execute(Command::CreateAccount { account, name, plan, grant_day: None }, start().wall);
         Self::Sqlite { path, store: Some(store), _folder: folder }
     }
 

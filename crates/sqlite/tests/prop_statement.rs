@@ -74,7 +74,10 @@ impl<'p> Subject<'p> {
     fn new(path: &'p Path) -> Self {
         let (store, account) = (open(path), "acme".parse::<AccountId>().unwrap());
         let (id, name) = (Some(account.clone()), "Acme".to_owned());
-        store.execute(Command::CreateAccount { account: id, name, plan: "paid".into() }, start().wall);
+        store.execute(
+            Command::CreateAccount { account: id, name, plan: "paid".into(), grant_day: None },
+            start().wall,
+        );
         let (plan, now, holds) = (plan("paid"), start(), Vec::new());
         Self { path, store: Some(store), account, plan, now, days: 0, holds, observed: vec![0] }
     }

@@ -37,7 +37,12 @@ fn acme() -> AccountId {
 }
 
 fn create_account() -> Command {
-    Command::CreateAccount { account: Some(acme()), name: "Acme".into(), plan: "paid".into() }
+    Command::CreateAccount {
+        account: Some(acme()),
+        name: "Acme".into(),
+        plan: "paid".into(),
+        grant_day: None,
+    }
 }
 
 fn create_key() -> Command {
@@ -140,7 +145,7 @@ fn rejects_an_oversized_command_and_keeps_the_connection() {
     let mut client = ControlClient::connect(&path).unwrap();
     let named = |length: usize| {
         let name = "n".repeat(length);
-        Command::CreateAccount { account: None, name, plan: "paid".into() }
+        Command::CreateAccount { account: None, name, plan: "paid".into(), grant_day: None }
     };
     let rest = serde_json::to_vec(&named(0)).unwrap().len();
     for (length, is_allowed) in [
@@ -231,7 +236,7 @@ fn writes_quota_counts_after_an_outage() {
     let path = folder.path().join("demur.db");
     let store = open(&path);
     let (account, name, plan) = (Some(acme()), "Acme".into(), "daily".into());
-    store.execute(Command::CreateAccount { account, name, plan }, start().wall);
+    store.execute(Command::CreateAccount { account, name, plan, grant_day: None }, start().wall);
     let secret = key(&store);
     let remaining = |store: &Arc<Store>, takes: usize| {
         let admission = admission_on(store);

@@ -114,7 +114,7 @@ impl InMemoryKeys {
             grants: Grants::default(),
         };
         configure(&mut key);
-        let account = Account { id, name: account.to_owned(), plan: plan.to_owned() };
+        let account = Account { id, name: account.to_owned(), plan: plan.to_owned(), grant_day: None };
         self.directory.insert(self.pepper.digest(secret.expose()), key, account);
         Ok(())
     }

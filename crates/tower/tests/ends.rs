@@ -46,8 +46,12 @@ struct World {
 }
 
 fn layer() -> (DemurLayer, InMemoryKeys) {
+    configured(CONFIG.to_owned())
+}
+
+fn configured(config: String) -> (DemurLayer, InMemoryKeys) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop");
-    let source = Source::new("demur.yaml", CONFIG.to_owned());
+    let source = Source::new("demur.yaml", config);
     let (config, _) = ServiceConfig::load(&source, &folder).unwrap_or_else(|found| panic!("{found}"));
     DemurLayer::in_memory(config).unwrap()
 }
@@ -130,7 +134,8 @@ async fn releases_the_permit_when_the_service_has_responded() {
 
 #[tokio::test]
 async fn charges_an_aborted_request_and_releases_its_permit() {
-    let world = world(Router::new().route("/items", get(pending::<()>)));
+    let (layer, keys) = configured(CONFIG.replace("in_flight: 2", "in_flight: 1"));
+    let world = World { app: Router::new().route("/items", get(pending::<()>)).layer(layer), keys };
     let mut app = world.app.clone();
     for _ in 0..5 {
         let mut asked = app.call(world.request("/items", "free"));

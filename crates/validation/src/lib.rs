@@ -22,7 +22,9 @@ mod tree;
 pub use document::{
     ApiDocument, CATCH_ALL, Find, Operation, RouteMatch, SavedMatch, SecurityKind, SecurityScheme,
 };
-pub use options::{DocumentOptions, Formats, ServerPaths, UnknownPaths, UnknownQuery, Unsupported};
+pub use options::{
+    Discriminators, DocumentOptions, Formats, ServerPaths, UnknownPaths, UnknownQuery, Unsupported,
+};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
 pub use request::{
     BodyProblem, CheckedBody, PossibleViolation, RequestParameters, ResponseCheck, ResponseFault,

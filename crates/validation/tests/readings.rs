@@ -326,3 +326,45 @@ fn unknown_paths_belong_to_an_operation_of_their_own() {
     let saved = found.save("/any/path");
     assert_eq!(document.restore(&saved, "/any/path").unwrap().operation.id(), CATCH_ALL);
 }
+
+/// A media type that is declared several times, with parameters that are not compared.
+#[test]
+fn a_media_type_with_several_declarations_is_not_checked() {
+    for (content, warnings, accepted, rejected) in [
+        (
+            "'application/json; v=1': { schema: { required: [a] } }, 'application/json; v=2': { schema: { required: [b] } }",
+            1,
+            &["{}", "{\"a\":1}", "{\"b\":1}"][..],
+            &[][..],
+        ),
+        (
+            "application/json: { schema: { required: [a] } }, 'application/json; charset=utf-8': { schema: { required: [a] } }",
+            0,
+            &["{\"a\":1}"],
+            &["{}"],
+        ),
+        (
+            "application/json: { schema: { required: [a] } }, APPLICATION/JSON: { schema: { required: [b] } }, application/merge-patch+json: { schema: { required: [c] } }",
+            1,
+            &["{}"],
+            &[],
+        ),
+    ] {
+        let (document, diagnostics) = load(&format!(
+            "openapi: 3.0.3\npaths: {{ /x: {{ post: {{ operationId: x, requestBody: {{ content: {{ {content} }} }} }} }} }}\n"
+        ));
+        assert_eq!(diagnostics.lines().count(), warnings, "{content}: {diagnostics}");
+        assert!(
+            warnings == 0 || diagnostics.contains("is declared again with other parameters"),
+            "{diagnostics}"
+        );
+        let operation = document.operation("x").unwrap();
+        for (bodies, is_accepted) in [(accepted, true), (rejected, false)] {
+            for body in bodies {
+                let checked = document.check_body(operation, Some("application/json"), body.as_bytes());
+                let CheckedBody::Checked { violations, .. } = checked else { panic!("{body}") };
+                assert_eq!(violations.is_empty(), is_accepted, "{content} {body}");
+            }
+        }
+    }
+}

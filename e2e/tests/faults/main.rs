@@ -81,6 +81,8 @@ impl Site {
 listen: {{ address: \"127.0.0.1:0\"{tls} }}
 store: sqlite:demur.db
 access_log: all
+# A busy machine is no fault of the upstream.
+limits: {{ max_queue_delay: 1m }}
 plans: {{ all: {{ credits: {{ monthly: 1000000 }} }} }}
 apis:
   - name: shop

@@ -58,7 +58,7 @@ impl Sides {
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let admission =
             Admission::new(kept(&for_gateway, stores), for_gateway.pepper(), plans, CacheConfig::default());
-        let gateway = Gateway::bind(&config.listeners).unwrap();
+        let gateway = Gateway::bind(&config.listeners, None).unwrap();
         let serving = gateway.serve(config, admission, Clock::start()).unwrap();
 
         let layer = DemurLayer::with_stores(service, kept(&for_layer, stores), for_layer.pepper());

@@ -27,10 +27,10 @@ fn signals_reopen_the_access_log() {
         while fs::metadata(&path).is_err() {
             scene.get("/items", &key);
         }
+        scene.gateway.logged_times("access log reopened", round + 1);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(fs::read_to_string(&rotated).unwrap().contains("/items"));
     }
-    assert_eq!(scene.gateway.log().matches("access log reopened").count(), 2);
     // A link that someone has put there is not followed.
     let victim = scene.folder().path().join("victim");
     fs::remove_file(&path).unwrap();

@@ -21,6 +21,12 @@ pub(crate) fn serve(folder: TestDir, certificates: &[&str], upstream: &Upstream,
     let certificates: Vec<String> =
         certificates.iter().map(|name| format!("{{ certificate: {name}.pem, key: {name}.key }}")).collect();
     folder.write("openapi.yaml", DOCUMENT);
+    // A busy machine sheds no load here.
+    let own = "limits: { max_queue_delay: 1m";
+    let top = match top.split_once("limits: {") {
+        Some((before, after)) => format!("{before}{own},{after}"),
+        None => format!("{top}\n{own} }}"),
+    };
     let config = format!(
         "demur: 2
 listen: {{ address: \"127.0.0.1:0\", tls: {{ certificates: [{}] }} }}

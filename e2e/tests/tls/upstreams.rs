@@ -19,6 +19,7 @@ fn serve(folder: TestDir, upstream: &str) -> (Gateway, Client) {
     let config = format!(
         "demur: 2
 store: sqlite:demur.db
+limits: {{ max_queue_delay: 1m }}
 apis:
   - name: shop
     contract: problem

@@ -10,8 +10,11 @@
     reason = "a test that cannot go on should stop, in its functions that carry no #[test] too"
 )]
 
+mod demo;
 mod expected;
 mod explained;
+mod mocked;
+mod pages;
 mod registry;
 mod successes;
 mod trackbot_pro;
@@ -23,12 +26,14 @@ mod world;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::thread;
 
 use demur_e2e::{OWNED_BRAND, Request, sound_request};
 use serde_json::{Value as Json, json};
 
 use crate::expected::differences;
+use crate::mocked::Mock;
 use crate::registry::{Documented, Produced, alternatives, documented, unmatched};
 use crate::successes::{SUCCESSES, has_status, untouched};
 use crate::world::World;
@@ -83,14 +88,29 @@ fn say(line: &str) {
 
 #[test]
 fn reaches_every_documented_error_over_http() {
-    let documented = errors();
+    let (documented, mock) = (errors(), Mock::start());
+    let (mocked, documentation) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let (right, wrong) = produced(&documented, &requests(), |case, world, request| {
         let responses = (request.produce)(world);
         assert!(!responses.is_empty(), "nothing was produced");
+        for response in &responses {
+            let found = mock.differences(&case.contract, response).into_iter();
+            let found = found.map(|difference| format!("{} {}: {difference}", case.contract, case.case));
+            mocked.lock().unwrap().extend(found);
+            documentation.lock().unwrap().extend(pages::of(world, &case.contract, response));
+        }
         responses.iter().flat_map(|response| differences(&case.expected, response)).collect()
     });
     say(&format!("every documented error reached over HTTP: {right}/{}", documented.len()));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    // The mock, asked for each of these responses, sends the same bytes.
+    let mocked = mocked.into_inner().unwrap();
+    assert!(mocked.is_empty(), "\n{}", mocked.join("\n"));
+    // Each link in them leads to a page about the error.
+    let (followed, broken): (Vec<_>, Vec<_>) =
+        documentation.into_inner().unwrap().into_iter().partition(Result::is_ok);
+    assert!(broken.is_empty(), "{broken:?}");
+    assert!(followed.len() >= 10, "only {} links", followed.len());
     explained::compare_with_golden();
 }
 
@@ -262,5 +282,32 @@ fn closed_contracts_show_documented_codes_and_types_only() {
         }
         let page = body["error"]["doc_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         assert!(DOCUMENTED.contains(&page.as_str()), "{}: {body}", entry.name);
+    }
+}
+
+/// The same of the API whose errors have a code only in some cases; and of the one whose list of codes is open, all codes are
+/// in snake case.
+#[test]
+fn codes_are_documented_or_in_snake_case() {
+    let load = |name: &str| {
+        let source = demur_contract::builtin::source(name).unwrap();
+        demur_contract::Contract::load(&source).unwrap().contract
+    };
+    let bodies = |contract: &demur_contract::Contract| -> Vec<Json> {
+        let all = contract.entries().map(|(error, _)| {
+            let mut body = Vec::new();
+            contract.render(&demur_contract::Problem::new(error, "req_1"), &mut body);
+            serde_json::from_slice(&body).unwrap()
+        });
+        all.collect()
+    };
+    const DOCUMENTED: [&str; 3] = ["validation_failed", "invalid_courier", "shipment_already_exists"];
+    for body in bodies(&load("trackbot-pro")) {
+        let code = body["error"].get("code").map(|code| code.as_str().unwrap());
+        assert!(code.is_none_or(|code| DOCUMENTED.contains(&code)), "{body}");
+    }
+    for body in bodies(&load("trackunit")) {
+        let code = body["code"].as_str().unwrap();
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{body}");
     }
 }

@@ -56,7 +56,8 @@ impl Admission {
             return MaybeFuture::Ready(Ok(Hold::nothing()));
         }
         let account = &principal.account().id;
-        let monthly = principal.plan().credits.as_ref();
+        let monthly = principal.account().monthly(principal.plan());
+        let monthly = monthly.as_deref();
         let request = HoldRequest { account, operation, amount, lease, monthly, now };
         let ledger = Arc::clone(&self.stores.credits);
         self.stores.credits.hold(&request).map(move |outcome| {
@@ -116,7 +117,8 @@ impl Admission {
     ) -> MaybeFuture<Result<Claimed, Denial>> {
         let Charge { operation, amount, lease } = *charge;
         let account = &principal.account().id;
-        let monthly = principal.plan().credits.as_ref();
+        let monthly = principal.account().monthly(principal.plan());
+        let monthly = monthly.as_deref();
         let request = HoldRequest { account, operation, amount, lease, monthly, now };
         let ledger = Arc::clone(&self.stores.credits);
         match self.stores.credits.claim(&request, claim) {
@@ -156,7 +158,8 @@ impl Admission {
 
     /// Returns the account's balance.
     pub fn balance(&self, principal: &Principal, now: Now) -> MaybeFuture<Result<Balance, Denial>> {
-        let monthly = principal.plan().credits.as_ref();
+        let monthly = principal.account().monthly(principal.plan());
+        let monthly = monthly.as_deref();
         let balance = self.stores.credits.balance(&principal.account().id, monthly, now);
         balance.map(|found: Result<Balance, StoreError>| {
             found.map_err(|cause| StoreKind::Credits.unavailable(cause))

@@ -224,6 +224,38 @@ pub fn a_larger_plan_grants_the_difference_at_once_and_once<F: Fixture>(fixture:
     assert_eq!((balance.available, balance.posted, balance.expired), (0, 1002, 998));
 }
 
+/// A new grant day counts from the end of the month that was granted: a month is neither cut nor granted twice.
+pub fn an_account_may_have_its_own_grant_day<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (secret, principal) = subject.caller("acme", "paid");
+    let account = principal.account().id.clone();
+    // The suite starts on November 20; credits are granted on the first.
+    for (set, day, resets, granted) in [
+        (None, 0, "2026-12-01", 100),
+        (Some(31), 0, "2026-12-01", 100),
+        (Some(31), 10, "2026-12-01", 100),
+        (Some(31), 11, "2026-12-31", 200),
+        (Some(31), 40, "2026-12-31", 200),
+        (Some(31), 41, "2027-01-31", 300),
+        (Some(31), 72, "2027-02-28", 400),
+        (Some(31), 100, "2027-03-31", 500),
+        (Some(5), 101, "2027-03-31", 500),
+        (Some(5), 131, "2027-04-05", 600),
+        (Some(5), 136, "2027-05-05", 700),
+        (None, 136, "2027-05-05", 700),
+        (None, 166, "2027-06-01", 800),
+    ] {
+        let set = set.map(|day: u8| day.try_into().unwrap());
+        subject.fixture.set_grant_day(&account, set, days(day));
+        let principal = subject.authenticate(&secret, days(day)).unwrap();
+        assert_eq!(principal.account().grant_day, set);
+        let balance = balance(&subject, &principal, days(day));
+        let resets_at = balance.resets_at.unwrap().to_string();
+        assert_eq!((&resets_at[..10], balance.granted), (resets, granted), "{set:?} on day {day}");
+        assert_eq!(balance.available, 100, "{set:?} on day {day}");
+    }
+}
+
 /// Before forwarding nothing can have happened; afterwards it may have.
 pub fn a_dropped_hold_settles_by_the_progress_of_the_request<F: Fixture>(fixture: F) {
     let subject = StoreUnderTest::new(fixture);

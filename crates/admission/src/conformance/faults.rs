@@ -35,7 +35,8 @@ fn settled<F: Fixture>(subject: &StoreUnderTest<F>, principal: &Principal) -> Ba
 pub fn an_unavailable_store_is_an_error_and_not_an_unknown_key<F: Fixture>(fixture: F) {
     let subject = StoreUnderTest::new(fixture);
     let (secret, principal) = subject.caller("acme", "rated");
-    let other = Account { id: "other".parse().unwrap(), name: "Other".into(), plan: "open".into() };
+    let other =
+        Account { id: "other".parse().unwrap(), name: "Other".into(), plan: "open".into(), grant_day: None };
     subject.fixture.add_account(&other);
     let unseen = subject.fixture.add_key(&other, None, Grants::default(), start());
     if !subject.fixture.set_unavailable(true) {

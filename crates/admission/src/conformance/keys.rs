@@ -12,7 +12,12 @@ use crate::{
 /// Malformed, unknown, expired and revoked keys are distinguished; a key's state only for its whole secret.
 pub fn names_the_state_of_a_key_only_for_its_whole_secret<F: Fixture>(fixture: F) {
     let subject = StoreUnderTest::new(fixture);
-    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "featured".into() };
+    let account = Account {
+        id: "acme".parse().unwrap(),
+        name: "Acme".into(),
+        plan: "featured".into(),
+        grant_day: None,
+    };
     subject.fixture.add_account(&account);
     let expires = at(Duration::from_secs(60)).wall;
     let grants = Grants {
@@ -145,7 +150,8 @@ pub fn a_disabled_key_can_be_enabled_again<F: Fixture>(fixture: F) {
 /// An imported key is valid without Demur's form, and a similar text is not.
 pub fn authenticates_an_imported_key_only_by_its_whole_text<F: Fixture>(fixture: F) {
     let subject = StoreUnderTest::new(fixture);
-    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "open".into() };
+    let account =
+        Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "open".into(), grant_day: None };
     subject.fixture.add_account(&account);
     let key = "sk_live_0123456789abcdef";
     let authenticate = |text: &str, api| {

@@ -200,7 +200,12 @@ mod tests {
     use crate::{Demand, Exceeded};
 
     fn meter(counters: &LocalCounters, plan: &Arc<Plan>) -> Meter {
-        let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
+        let account = Account {
+            id: "acme".parse().unwrap(),
+            name: "Acme".into(),
+            plan: plan.name.clone(),
+            grant_day: None,
+        };
         let now = Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::ZERO };
         counters.open(&account, &KeyId::generate(), plan, now)
     }
@@ -236,7 +241,12 @@ mod tests {
             Now { wall: jiff::Timestamp::UNIX_EPOCH + passed, monotonic: passed }
         };
         let open = |id: String, now: Now| {
-            let account = Account { id: id.parse().unwrap(), name: String::new(), plan: plan.name.clone() };
+            let account = Account {
+                id: id.parse().unwrap(),
+                name: String::new(),
+                plan: plan.name.clone(),
+                grant_day: None,
+            };
             counters.open(&account, &id.parse().unwrap(), &plan, now)
         };
         let all = |take: &dyn Fn(&Meter)| {
@@ -299,7 +309,8 @@ mod tests {
             counters.usage(&acme, &plan, at(seconds)).iter().map(|limit| limit.remaining).collect()
         };
         assert_eq!(left(0), [Some(6), None, Some(4), Some(10)], "an account without requests");
-        let account = Account { id: acme.clone(), name: "Acme".into(), plan: plan.name.clone() };
+        let account =
+            Account { id: acme.clone(), name: "Acme".into(), plan: plan.name.clone(), grant_day: None };
         // The monotonic clock began long before.
         let now = Now { wall: at(0), monotonic: Duration::from_secs(1000) };
         let meter = counters.open(&account, &KeyId::generate(), &plan, now);

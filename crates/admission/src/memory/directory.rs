@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Account, AccountId, Candidates, Credential, Digest, DirectoryChange, ImportedForms, InvalidationListener,
-    KeyDirectory, KeyId, KeyRecord, KeyState, MaybeFuture, StoreError,
+    Account, AccountId, Candidates, Credential, Digest, DirectoryChange, GrantDay, ImportedForms,
+    InvalidationListener, KeyDirectory, KeyId, KeyRecord, KeyState, MaybeFuture, StoreError,
 };
 
 /// A key directory in memory.
@@ -94,6 +94,16 @@ impl MemoryDirectory {
         let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
         for credential in credentials.values_mut().filter(|credential| credential.account.id == *account) {
             plan.clone_into(&mut Arc::make_mut(credential).account.plan);
+        }
+        drop(credentials);
+        self.notify(&DirectoryChange::Account(account.clone()));
+    }
+
+    /// Sets the grant day of an account at once.
+    pub fn set_grant_day(&self, account: &AccountId, grant_day: Option<GrantDay>) {
+        let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
+        for credential in credentials.values_mut().filter(|credential| credential.account.id == *account) {
+            Arc::make_mut(credential).account.grant_day = grant_day;
         }
         drop(credentials);
         self.notify(&DirectoryChange::Account(account.clone()));

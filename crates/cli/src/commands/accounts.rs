@@ -4,8 +4,8 @@ use std::path::Path;
 
 use comfy_table::{Table, presets};
 use demur_admission::{
-    Account, AccountStatement, Check, Command, LimitBy, LimitUse, OperationId, Page, Reply, StatementEntry,
-    StatementKind,
+    Account, AccountStatement, Check, Command, GrantDay, LimitBy, LimitUse, OperationId, Page, Reply,
+    StatementEntry, StatementKind,
 };
 use serde_json::json;
 
@@ -23,10 +23,10 @@ pub(crate) fn run(args: &AccountsCommand, output: &Output) -> Result<Exit, Comma
 
 fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailure> {
     Ok(match args {
-        AccountsCommand::Create { store, id: account, name, plan } => {
+        AccountsCommand::Create { store, id: account, name, plan, grant_day } => {
             let account = account.as_deref().map(id).transpose()?;
-            let plan = plan.clone().unwrap_or_default();
-            (store, Command::CreateAccount { account, name: plain(name)?, plan })
+            let (name, plan, grant_day) = (plain(name)?, plan.clone().unwrap_or_default(), day(*grant_day));
+            (store, Command::CreateAccount { account, name, plan, grant_day })
         }
         AccountsCommand::List { store, page } => {
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
@@ -38,6 +38,9 @@ fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
         }
         AccountsCommand::SetPlan { store, account, plan } => {
             (store, Command::SetPlan { account: id(account)?, plan: plan.clone() })
+        }
+        AccountsCommand::SetGrantDay { store, account, day: number } => {
+            (store, Command::SetGrantDay { account: id(account)?, grant_day: day(*number) })
         }
         AccountsCommand::TopUp(booking) => {
             let (account, reason) = (id(&booking.account)?, plain(&booking.reason)?);
@@ -70,6 +73,11 @@ fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
         }
         AccountsCommand::Prune { store, before } => (store, Command::Prune { before: *before }),
     })
+}
+
+/// The arguments' own check has rejected other numbers.
+fn day(number: Option<u8>) -> Option<GrantDay> {
+    number.and_then(|number| number.try_into().ok())
 }
 
 /// The ledger knows an idempotency key as the ID of the operation.
@@ -148,8 +156,9 @@ fn summary(statement: &AccountStatement) -> String {
     let resets = credits.resets_at.map_or_else(|| "never".to_owned(), |moment| moment.to_string());
     let deleted = deleted.map_or_else(String::new, |at| format!("\n  deleted       {at:.0}"));
     let plan = if account.plan.is_empty() { "none" } else { &account.plan };
+    let grant_day = account.grant_day.map_or_else(String::new, |day| format!("\n  grant day     {day}"));
     let mut text = format!(
-        "{}  {}{deleted}\n  plan          {plan}\n  credits       {} available, {} held, {} spent\n  granted       {}, of which {} expired\n  next renewal  {resets}",
+        "{}  {}{deleted}\n  plan          {plan}{grant_day}\n  credits       {} available, {} held, {} spent\n  granted       {}, of which {} expired\n  next renewal  {resets}",
         account.id,
         account.name,
         credits.available,

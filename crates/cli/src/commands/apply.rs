@@ -187,6 +187,7 @@ fn apply(config: &Config, difference: &Difference) -> Result<(), CommandFailure>
         account: Some(account.clone()),
         name: name.clone(),
         plan: plan.clone(),
+        grant_day: None,
     });
     let changes = difference.change.iter().map(|PlanChange { account, to, .. }| Command::SetPlan {
         account: account.clone(),

@@ -13,6 +13,7 @@ use super::detect::is_contract;
 use super::reload::ask;
 use super::{upstream_errors, versions};
 use crate::args::CheckArgs;
+use crate::effective;
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, OutputSubject, counted};
 use crate::preflight;
@@ -35,6 +36,9 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFail
         source = Source::new(source.name.clone(), fixed.text);
         diff = Some(fixed.diff);
     }
+    if args.print_effective {
+        return print_effective(&source, &args.file, output);
+    }
     let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
     let progress = Progress::spinner(output, "checking");
     let checked = inspect(&source, folder, args.allow_lockout);
@@ -51,6 +55,19 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFail
             Exit::Configuration
         }
     })
+}
+
+fn print_effective(source: &Arc<Source>, file: &Path, output: &Output) -> Result<Exit, CommandFailure> {
+    if is_contract(source) {
+        let help = "`--print-effective` is for configurations".to_owned();
+        return Err(CommandFailure::usage(format!("`{}` is a contract", file.display()), help));
+    }
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let (loaded, inputs) = demur_config::load_gateway_with_inputs(source, folder);
+    loaded.map_err(CommandFailure::Configuration)?;
+    let effective = effective::of(&inputs.tree)?;
+    output.result(effective::yaml(&effective).trim_end(), &effective);
+    Ok(Exit::Ok)
 }
 
 fn read(file: &Path) -> Result<Arc<Source>, CommandFailure> {

@@ -4,19 +4,23 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use demur_source::{Diagnostics, Source};
 use serde_json::json;
 
 use crate::args::InitArgs;
-use crate::exit::{CommandFailure, Exit, cannot_write};
-use crate::output::Output;
+use crate::exit::{CommandFailure, Exit, cannot_read, cannot_write};
+use crate::from_openapi::{self, Draft};
+use crate::output::{Output, counted};
 
 const FIRST: &str = include_str!("first-contract.yaml");
 
 pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let file = &args.file;
+    let draft = args.openapi.as_deref().map(|document| draft(document, file)).transpose()?;
+    let text = draft.as_ref().map_or_else(|| first(&name(file)), |draft| draft.contract.clone());
     // `create_new` checks and creates in one step, so an existing file is never overwritten, even in a race.
     let created = OpenOptions::new().write(true).create_new(true).open(file);
-    let written = created.and_then(|mut created| created.write_all(first(&name(file)).as_bytes()));
+    let written = created.and_then(|mut created| created.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let help = "choose another file name: `demur init FILE`".to_owned();
@@ -26,7 +30,19 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, CommandFailu
     })?;
     let shown = file.display();
     let mut wrote = vec![shown.to_string()];
-    wrote.extend(write_missing(file)?);
+    match &draft {
+        Some(draft) => {
+            let configuration = file.with_file_name(CONFIGURATION);
+            if write_new(&configuration, &draft.configuration)? {
+                wrote.push(configuration.display().to_string());
+            } else {
+                output.warning(&format!("`{}` already exists and was not changed", configuration.display()));
+            }
+            output.note(&format!("{} found in the document", counted(draft.errors, "error")));
+            draft.remarks.iter().for_each(|remark| output.note(&format!("not recognised: {remark}")));
+        }
+        None => wrote.extend(write_missing(file)?),
+    }
     let human = format!(
         "wrote {}\n\nNext steps:\n  demur check {shown}\n  demur check {}  # the configuration\n  demur schema \
          contract > contract.schema.json  # for your editor",
@@ -45,14 +61,49 @@ fn write_missing(contract: &Path) -> Result<Vec<String>, CommandFailure> {
     let mut wrote = Vec::new();
     for (file, text) in [(CONFIGURATION, configuration.as_str()), ("openapi.yaml", FIRST_DOCUMENT)] {
         let file = contract.with_file_name(file);
-        let created = OpenOptions::new().write(true).create_new(true).open(&file);
-        match created.and_then(|mut created| created.write_all(text.as_bytes())) {
-            Ok(()) => wrote.push(file.display().to_string()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(CommandFailure::unavailable(cannot_write(&file, &error), None)),
+        if write_new(&file, text)? {
+            wrote.push(file.display().to_string());
         }
     }
     Ok(wrote)
+}
+
+/// Writes a file unless there is one. Returns whether it did.
+fn write_new(file: &Path, text: &str) -> Result<bool, CommandFailure> {
+    let created = OpenOptions::new().write(true).create_new(true).open(file);
+    match created.and_then(|mut created| created.write_all(text.as_bytes())) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(CommandFailure::unavailable(cannot_write(file, &error), None)),
+    }
+}
+
+/// Drafts the files for a document.
+fn draft(document: &Path, contract: &Path) -> Result<Draft, CommandFailure> {
+    let source = Source::read(document)
+        .map_err(|error| CommandFailure::unavailable(cannot_read(document, &error), None))?;
+    let root = demur_source::parse(&source).map_err(CommandFailure::Configuration)?;
+    if root.get("openapi").is_none() {
+        let mut found = Diagnostics::new();
+        let message = "missing key `openapi` in an OpenAPI document";
+        let help = "convert a document in another format to OpenAPI 3".to_owned();
+        found.error(&source, root.span, "version", message, help);
+        return Err(CommandFailure::Configuration(found));
+    }
+    let contract_name = contract.file_name().and_then(|name| name.to_str()).unwrap_or("contract.yaml");
+    let path = relative(document, contract);
+    Ok(from_openapi::draft(&root.to_json(), &name(contract), (contract_name, &path)))
+}
+
+/// The path of the document, as a configuration beside the contract names it.
+fn relative(document: &Path, contract: &Path) -> String {
+    let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+    let is_beside = folder(document) == folder(contract);
+    let name = document.file_name().and_then(|name| name.to_str());
+    match name.filter(|_| is_beside) {
+        Some(name) => name.to_owned(),
+        None => std::path::absolute(document).unwrap_or_else(|_| document.to_owned()).display().to_string(),
+    }
 }
 
 const CONFIGURATION: &str = "demur.yaml";
@@ -99,7 +150,6 @@ fn name(file: &Path) -> String {
 mod tests {
     use super::*;
     use demur_contract::Contract;
-    use demur_source::Source;
 
     #[test]
     fn the_first_contract_is_valid_for_every_file_name() {

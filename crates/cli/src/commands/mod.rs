@@ -13,6 +13,7 @@ pub(crate) mod init;
 mod key_prefix;
 pub(crate) mod keys;
 pub(crate) mod matrix;
+pub(crate) mod mock;
 pub(crate) mod openapi;
 pub(crate) mod reload;
 pub(crate) mod schema;

@@ -5,7 +5,7 @@ use crate::exit::{CommandFailure, Exit};
 use crate::output::Output;
 
 pub(super) const CONTRACT: &str = include_str!("../../docs/schema/contract.json");
-pub(super) const CONFIGURATION: &str = include_str!("../../docs/schema/configuration.json");
+pub(crate) const CONFIGURATION: &str = include_str!("../../docs/schema/configuration.json");
 const MATRIX: &str = include_str!("../../docs/schema/matrix.json");
 
 pub(crate) fn run(args: &SchemaArgs, output: &Output) -> Result<Exit, CommandFailure> {

@@ -21,7 +21,7 @@ use crate::signals::Ignored;
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let signals = Ignored::listen()?;
-    let (loaded, inputs) = load_with_inputs(&args.config, output);
+    let (loaded, mut read) = load_with_inputs(&args.config, output);
     let (mut config, mut warnings) = loaded?;
     override_listeners(&mut config, &args.listen)?;
     let apis: Vec<String> = config
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     }
     log::start(output, &mut config.access_log);
     log_lockouts(&checked?);
-    let inputs = pages::attach(&mut config, inputs, output)?;
+    pages::attach(&mut config, &mut read.inputs, output)?;
     let (reload, format) = (config.reload, config.access_log.format);
     let running = match Running::start(config, signals.and_end()?) {
         Ok(running) => running,
@@ -61,12 +61,18 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     if is_json {
         log::warnings(&warnings);
     }
-    let (addresses, listeners) = addresses(running.listeners());
-    let human =
-        format!("serving {} on {}\n{}", counted(apis.len(), "API"), addresses.join(", "), apis.join("\n"));
-    output.result(&human, &json!({ "gateway": running.url(), "listeners": listeners }));
-    let reloader = Reloader::new(args, format, running.handle().clone(), inputs, reload, output);
+    // Before anyone is told that the gateway is ready: from then on, files may change.
+    let reloader = Reloader::new(args, format, running.handle().clone(), read, reload, output);
     reload::listen(&reloader, running.store());
+    let (addresses, listeners) = addresses(running.listeners());
+    let mut human =
+        format!("serving {} on {}\n{}", counted(apis.len(), "API"), addresses.join(", "), apis.join("\n"));
+    let mut value = json!({ "gateway": running.url(), "listeners": listeners });
+    if let Some(operations) = running.operations() {
+        human.push_str(&format!("\nhealth and metrics: {operations}"));
+        value["operations"] = operations.into();
+    }
+    output.result(&human, &value);
     running.until_interrupted(Some(&|| reloader.on_signal()), output, is_json);
     Ok(Exit::Ok)
 }

@@ -3,6 +3,7 @@
 //! The demo takes no shortcut: it writes the files of the examples into a folder, with the ports of its services, and then
 //! does the same as `demur serve` with that configuration.
 
+mod errors;
 mod page;
 mod samples;
 mod services;
@@ -38,10 +39,11 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
 
     let is_json = log::is_json(output, &config.access_log);
     log::start(output, &mut config.access_log);
-    pages::attach(&mut config, Inputs::default(), output)?;
+    pages::attach(&mut config, &mut Inputs::default(), output)?;
     let running = Running::start(config, signals)?;
     let keys = samples::create(running.store(), &apis)?;
     let gateway = running.url();
+    folder.add(errors::NAME, &errors::script(&gateway, &keys))?;
 
     let mut listed = Map::new();
     for (name, _, mount) in &apis {
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
         listed.insert(name.clone(), json!({ "base": format!("{gateway}{mount}"), "keys": keys }));
     }
     let human = page::render(&gateway, &apis, &keys, folder.path());
-    let value = json!({ "gateway": gateway, "folder": folder.path(), "apis": listed });
+    let value = json!({ "gateway": gateway, "folder": folder.path(), "errors": folder.path().join(errors::NAME), "apis": listed });
     output.result(&human, &value);
     running.until_interrupted(None, output, is_json);
     Ok(Exit::Ok)

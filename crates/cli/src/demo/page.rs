@@ -35,14 +35,17 @@ pub(crate) fn render(
     let program = program.map_or_else(|_| "demur".to_owned(), |path| path.display().to_string());
     let _ = write!(
         page,
-        "\nFiles and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\n\
-         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\nConsole: {program} console -c {folder}/demur.yaml\nPress Ctrl-C to stop."
+        "\nEvery documented error: sh {folder}/errors.sh\n\
+         Those that need a broken store (this breaks the demo): sh {folder}/errors.sh store\n\n\
+         Files and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\n\
+         Explain a response: curl -i … | {program} explain -c {folder}/demur.yaml\n\
+         Console: {program} console -c {folder}/demur.yaml\nPress Ctrl-C to stop."
     );
     page
 }
 
 /// Fills in `{gateway}` and `{API:LABEL}`.
-fn fill_in(line: &str, gateway: &str, keys: &[Sample]) -> String {
+pub(super) fn fill_in(line: &str, gateway: &str, keys: &[Sample]) -> String {
     let mut line = line.replace("{gateway}", gateway);
     for key in keys {
         line = line.replace(&format!("{{{}:{}}}", key.api, key.label), &key.secret);

@@ -104,7 +104,7 @@ fn read_account(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> O
     let (name, plan) = (fields.text("name", found), fields.text("plan", found));
     fields.finish(found);
     let name = name?;
-    Some(Command::CreateAccount { account: name.parse().ok(), name, plan: plan? })
+    Some(Command::CreateAccount { account: name.parse().ok(), name, plan: plan?, grant_day: None })
 }
 
 fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<SampleKey> {

@@ -26,6 +26,12 @@ impl WorkDir {
             WorkDir::Given(path) => path,
         }
     }
+
+    /// Writes a file that only this run makes.
+    pub(crate) fn add(&self, name: &str, text: &str) -> Result<(), CommandFailure> {
+        write(&self.path().join(name), text)
+            .map_err(|error| CommandFailure::unavailable(format!("cannot write `{name}`: {error}"), None))
+    }
 }
 
 /// Writes the files of the examples into the folder.

@@ -23,6 +23,7 @@ pub(super) fn read_limits(node: &Node, reader: &mut ConfigReader<'_>) -> Listene
         max_connections,
         max_queue_delay,
         body_memory,
+        shutdown_delay,
         shutdown_timeout,
     } = &mut limits;
     read_size(&mut fields, "max_header_bytes", &mut connection.http.head_bytes, reader);
@@ -40,6 +41,9 @@ pub(super) fn read_limits(node: &Node, reader: &mut ConfigReader<'_>) -> Listene
         if let Some(time) = reader.duration(&mut fields, name) {
             *into = time;
         }
+    }
+    if let Some(time) = reader.duration_or_zero(&mut fields, "shutdown_delay") {
+        *shutdown_delay = time;
     }
     for (name, into) in [("max_headers", &mut connection.http.headers), ("max_connections", max_connections)]
     {

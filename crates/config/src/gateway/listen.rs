@@ -9,6 +9,21 @@ use demur_source::{Fields, Key, Node};
 use super::certificates::read_certificate;
 use crate::reader::ConfigReader;
 
+/// The address of the operations listener.
+pub(super) fn read_operations_listener(
+    fields: &mut Fields<'_>,
+    listeners: &[Listener],
+    reader: &mut ConfigReader<'_>,
+) -> Option<SocketAddr> {
+    let node = fields.node("operations_listener")?;
+    let address = read_address(node, reader)?;
+    if address.port() != 0 && listeners.iter().any(|listener| listener.address == address) {
+        let help = "use another port: it serves health and metrics, not APIs".to_owned();
+        reader.error(node.span, "address", format!("`{address}` is an address of `listen` too"), help);
+    }
+    Some(address)
+}
+
 /// An address, a mapping with `address` and more, or several of both by names. What cannot be read is reported and left out.
 pub(super) fn read_listeners(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Vec<Listener> {
     let Some(node) = fields.node("listen") else { return vec![Listener::new(DEFAULT_LISTEN)] };

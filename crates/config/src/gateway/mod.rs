@@ -6,6 +6,7 @@ mod certificates;
 mod checks;
 mod count;
 mod docs;
+mod endpoints;
 mod journal;
 mod limits;
 mod listen;
@@ -13,6 +14,7 @@ mod reload;
 mod store_only;
 mod trusted_proxies;
 mod upstream;
+mod upstream_url;
 
 pub use store_only::load_store_only;
 
@@ -58,6 +60,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let listeners = listen::read_listeners(&mut fields, reader);
     let names = listeners.iter().filter_map(|listener| listener.name.as_deref());
     reader.listeners = Some(names.map(str::to_owned).collect());
+    let operations_listener = listen::read_operations_listener(&mut fields, &listeners, reader);
     let store = read_store(&mut fields, reader);
     let default_contract = read_default_contract(&mut fields, reader);
     let workers = read_workers(&mut fields, reader);
@@ -100,6 +103,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         apis,
         docs,
         reload,
+        operations_listener,
         ..Config::new(default_contract?)
     })
 }
@@ -142,5 +146,7 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiConfig>
     };
     let settings = read_api(&mut fields, reader);
     fields.finish(reader.found);
-    Some(ApiConfig { settings: settings?, upstream: upstream? })
+    let (mut settings, upstream) = (settings?, upstream?);
+    settings.knows_health = upstream.has_health();
+    Some(ApiConfig { settings, upstream })
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use demur_gateway::{
-    CertificateFiles, HostHeader, Upstream, UpstreamTls, UpstreamTlsError, UpstreamTlsSettings,
-    UpstreamUrlError,
+    CertificateFiles, Ejection, HostHeader, Upstream, UpstreamTls, UpstreamTlsError, UpstreamTlsSettings,
 };
 use demur_source::{Fields, Node, Span};
 use http::HeaderValue;
@@ -13,19 +12,27 @@ use http::uri::Authority;
 
 use super::certificates::{report_certificate, warn_about_files};
 use super::count::read_count;
+use super::endpoints;
+use super::upstream_url::read_url;
 use crate::reader::ConfigReader;
 
-/// A URL, or a mapping with `url` and more.
+/// A URL, or a mapping with `url` or `endpoints` and more.
 pub(super) fn read_upstream(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Upstream> {
     if let Some(url) = node.as_str() {
         let upstream = read_url(url, node.span, reader)?;
         return with_tls(upstream, None, node.span, reader);
     }
     let mut fields = Fields::of(node, reader.source, "`upstream`", reader.found)?;
-    let span = fields.node("url").map_or(node.span, |node| node.span);
+    let span = fields.node("url").or(fields.node("endpoints")).map_or(node.span, |node| node.span);
     let url = fields.text("url", reader.found);
-    if url.is_none() {
+    let endpoints = fields.node("endpoints");
+    let endpoints = endpoints.map(|node| endpoints::read_endpoints(node, reader));
+    if fields.node("url").is_none() && endpoints.is_none() {
         fields.missing("url", reader.found);
+    }
+    if let (Some(_), Some(node)) = (&url, fields.node("endpoints")) {
+        let help = "remove one of them".to_owned();
+        reader.error(node.span, "endpoints", "`upstream` has both `url` and `endpoints`", help);
     }
     let tls = fields.node("tls");
     let host = fields.node("host").and_then(|node| read_host(node, reader));
@@ -33,14 +40,25 @@ pub(super) fn read_upstream(node: &Node, reader: &mut ConfigReader<'_>) -> Optio
     let timeout = reader.duration(&mut fields, "timeout");
     let idle_timeout = reader.duration(&mut fields, "idle_timeout");
     let max_headers = read_count(&mut fields, "max_headers", reader);
+    let health_check = fields.node("health_check");
+    let health_check = health_check.and_then(|node| endpoints::read_health_check(node, reader));
+    let ejection = fields.node("ejection").and_then(|node| endpoints::read_ejection(node, reader));
+    let slow_start = reader.duration(&mut fields, "slow_start");
     fields.finish(reader.found);
-    let upstream = read_url(&url?, span, reader)?;
+    let upstream = match endpoints {
+        Some(endpoints) => endpoints?,
+        None => read_url(&url?, span, reader)?,
+    };
     let upstream = Upstream {
         host: host.unwrap_or_default(),
         connect_timeout: connect_timeout.unwrap_or(upstream.connect_timeout),
         timeout: timeout.unwrap_or(upstream.timeout),
         idle_timeout: idle_timeout.unwrap_or(upstream.idle_timeout),
         max_headers: max_headers.map_or(upstream.max_headers, |most| most.get()),
+        // With one endpoint there is nothing else to use.
+        ejection: ejection.or_else(|| (upstream.endpoints.len() > 1).then(Ejection::default)),
+        health_check,
+        slow_start,
         ..upstream
     };
     with_tls(upstream, tls, span, reader)
@@ -151,33 +169,4 @@ fn read_tls(node: &Node, reader: &mut ConfigReader<'_>) -> Option<(UpstreamTlsSe
     };
     let spans = TlsSpans { roots: roots_span, name: name_span, certificate: certificate_span, key: key_span };
     Some((settings, spans))
-}
-
-fn read_url(url: &str, span: Span, reader: &mut ConfigReader<'_>) -> Option<Upstream> {
-    let error = match url.parse::<Upstream>() {
-        Ok(upstream) => return Some(upstream),
-        Err(error) => error,
-    };
-    let with_scheme = format!("http://{url}");
-    let is_without_scheme = !url.contains("://") && with_scheme.parse::<Upstream>().is_ok();
-    if is_without_scheme {
-        let help = format!("write `{with_scheme}`");
-        reader.error(span, "url", format!("`{url}` has no scheme"), help);
-        return None;
-    }
-    let (check, help) = match &error {
-        UpstreamUrlError::NotAUrl => ("url", Some("write `http://host:port`")),
-        UpstreamUrlError::CredentialsOrQuery => {
-            ("url", Some("remove credentials and query: URLs end up in logs, and neither is ever sent"))
-        }
-        UpstreamUrlError::SocketPath => ("url", Some("write `unix:/run/shop.sock`")),
-        UpstreamUrlError::UnusualHost(_) | UpstreamUrlError::LinkLocal(_) => ("upstream-address", None),
-        _ => ("url", None),
-    };
-    let message = match &error {
-        UpstreamUrlError::NotAUrl => format!("`{url}` is not a URL"),
-        _ => error.to_string(),
-    };
-    reader.error(span, check, message, help.map(str::to_owned));
-    None
 }

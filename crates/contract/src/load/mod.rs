@@ -4,6 +4,7 @@
 
 mod code_style;
 mod entry;
+mod extends;
 mod formats;
 mod from_path;
 mod headers;
@@ -50,7 +51,8 @@ impl Contract {
     ///
     /// All errors and warnings in the file, each with its position and with help on how to fix it.
     pub fn load(source: &Arc<Source>) -> Result<Loaded, Diagnostics> {
-        let (root, diagnostics) = demur_source::parse_lossy(source)?;
+        let (root, mut diagnostics) = demur_source::parse_lossy(source)?;
+        let root = extends::resolve(root, source, &mut diagnostics);
         let mut reader = ContractReader { source, diagnostics };
         let contract = reader.contract(&root);
         match contract {
@@ -85,6 +87,8 @@ impl ContractReader<'_> {
         if fields.node("name").is_none() {
             fields.missing("name", &mut self.diagnostics);
         }
+        // Both are resolved already, and are known names in diagnostics.
+        let _ = (fields.node("extends"), fields.node("settings"));
         let about = self.about(&mut fields);
         let content_type = self.content_type(&mut fields);
         let request_id = self.request_id(fields.node("request_id"));

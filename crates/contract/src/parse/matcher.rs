@@ -11,7 +11,7 @@ use super::fit::{Fit, capture_message, find_fit, texts_of};
 use super::match_format::{FormatMatch, SlotPosition, SlotValue};
 use super::parser::RuleText;
 use super::result::RecoveredViolation;
-use super::tape::{At, Tape, TokenKind};
+use super::tape::{self, At, Tape, TokenKind};
 use crate::catalogue::ErrorEntry;
 use crate::format::{FormatMember, FormatNode, Slot, SlotUse, ViolationSlot};
 use crate::locations::Locations;
@@ -108,7 +108,12 @@ impl<'a> Matcher<'_, 'a> {
             Slot::DocUrl => self.entry.doc_url.is_some(),
             Slot::UserMessage => self.entry.user_message.is_some(),
             Slot::Status | Slot::Title | Slot::Message | Slot::Detail => true,
-            Slot::Param | Slot::RequestId | Slot::RetryAfter | Slot::Named(_) | Slot::Violation(_) => false,
+            Slot::Param
+            | Slot::RequestId
+            | Slot::RetryAfter
+            | Slot::RetryDelay
+            | Slot::Named(_)
+            | Slot::Violation(_) => false,
         };
         match &member.shape {
             FormatNode::PerViolation(_) | FormatNode::Keyed(_) => true,
@@ -188,6 +193,9 @@ impl<'a> Matcher<'_, 'a> {
             }
             Slot::RetryAfter if !self.is_absent(slot, value) => {
                 captured.set_retry_after(self.tape.whole(value.at, slot.as_string)?).then_some(())
+            }
+            Slot::RetryDelay if !self.is_absent(slot, value) => {
+                captured.set_retry_after(tape::seconds(&self.tape.string(value.at)?)?).then_some(())
             }
             // In an item it is the parameter of that violation, elsewhere of the one that determines the error.
             Slot::Param if !self.is_absent(slot, value) && self.is_of_item(value, captured) => {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::ResponseView;
 use super::match_format::{FormatMatch, SlotPosition, SlotValue};
-use super::tape::{Tape, TokenKind, Tokens, digits};
+use super::tape::{Tape, TokenKind, Tokens, digits, seconds};
 use crate::catalogue::ErrorId;
 use crate::contract::Contract;
 use crate::format::{Slot, ViolationSlot};
@@ -109,6 +109,10 @@ impl<'a> ShownFields<'a> {
                     Slot::RetryAfter => {
                         shown.retry_after =
                             shown.retry_after.or_else(|| digits(&text()?)).filter(|delay| *delay > 0);
+                    }
+                    Slot::RetryDelay => {
+                        shown.retry_after =
+                            shown.retry_after.or_else(|| seconds(&text()?)).filter(|delay| *delay > 0);
                     }
                     Slot::Violation(slot) => {
                         has_violations |= item.is_some_and(|item| item.fill(*slot, text()));

@@ -148,6 +148,15 @@ pub(crate) fn digits(text: &str) -> Option<u64> {
     (is_canonical && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
+/// Parses a delay with its unit, such as `30s` or `0.5s`, in whole seconds, rounded up.
+pub(crate) fn seconds(text: &str) -> Option<u64> {
+    let number = text.strip_suffix('s')?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let is_fraction = (1..=9).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let is_more = fraction.bytes().any(|byte| byte != b'0');
+    digits(whole).filter(|_| is_fraction && !whole.is_empty())?.checked_add(u64::from(is_more))
+}
+
 /// An iterator over the contents of a container.
 pub(crate) struct Children<'t> {
     tokens: &'t [Token],

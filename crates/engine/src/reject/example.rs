@@ -103,7 +103,8 @@ impl Api {
         Some(ExampleResponse { error, response: response.map(Option::unwrap_or_default) })
     }
 
-    fn rejection_of(
+    /// The rejection for a reason. `None` if the contract has no error of that name.
+    pub(crate) fn rejection_of(
         &self,
         reason: ExampleReason,
         contract: &Contract,

@@ -6,7 +6,7 @@ use http::header::{
     ACCEPT, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::Value as Json;
 
 use crate::reject::rejection::Rejection;
@@ -16,6 +16,9 @@ use crate::settings::ApiSettings;
 
 /// The client's identifier of an operation that it may send more than once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The media types that a QUERY request may have (RFC 10008).
+const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 
 /// The request's host, with its port. The host of the URI takes precedence (RFC 9112, section 3.2.2).
 pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
@@ -82,10 +85,10 @@ pub(crate) fn reject_duplicates(parts: &Parts) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Rejects an `Accept` that none of the operation's media types satisfies.
+/// Rejects an `Accept` that none of the operation's media types satisfies. A malformed line accepts everything.
 pub(crate) fn reject_unacceptable(parts: &Parts, operation: &Operation) -> Result<(), Rejection> {
-    let lines: Vec<&str> =
-        parts.headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
+    let lines = parts.headers.get_all(ACCEPT).iter().map(HeaderValue::to_str);
+    let Ok(lines) = lines.collect::<Result<Vec<&str>, _>>() else { return Ok(()) };
     if lines.is_empty() || operation.is_acceptable(&lines.join(",")) {
         return Ok(());
     }
@@ -130,11 +133,35 @@ pub(crate) fn check_body(
         return Err(rejection.with_cause("Content-Type is not ASCII"));
     }
     let content_type = content_type.unwrap_or_default();
+    if parts.method == Method::QUERY && content_type.is_none() && !bytes.is_empty() {
+        // RFC 10008: the content of this method has no meaning without its type, so none is assumed.
+        let rejection = Rejection::from(Condition::RequestMalformed);
+        return Err(rejection.with_cause("a QUERY request needs a Content-Type"));
+    }
     if !rules_read_it && settings.document.accepts_body(found.operation, content_type, bytes) {
         return Ok((None, Vec::new()));
     }
     match settings.document.check_body(found.operation, content_type, bytes) {
         CheckedBody::Checked { value, violations } => Ok((value, violations)),
-        CheckedBody::Rejected(problem) => Err(Rejection::from(problem.condition).with_cause(problem.cause)),
+        CheckedBody::Rejected(problem) => {
+            let rejection = Rejection::from(problem.condition).with_cause(problem.cause);
+            let is_media_type = problem.condition == Condition::BodyUnsupportedMediaType;
+            Err(if is_media_type {
+                with_accepted(rejection, found.operation, &parts.method)
+            } else {
+                rejection
+            })
+        }
     }
+}
+
+/// Adds the media types that the operation takes (RFC 9110, section 15.5.16, and `Accept-Query` of RFC 10008).
+fn with_accepted(rejection: Rejection, operation: &Operation, method: &Method) -> Rejection {
+    let media_types: Vec<&str> = operation.media_types().collect();
+    let Ok(value) = HeaderValue::from_str(&media_types.join(", ")) else { return rejection };
+    if value.is_empty() {
+        return rejection;
+    }
+    let rejection = rejection.header(ACCEPT, value.clone());
+    if *method == Method::QUERY { rejection.header(ACCEPT_QUERY, value) } else { rejection }
 }

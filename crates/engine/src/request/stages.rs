@@ -277,8 +277,11 @@ where
         let parts = self.parts;
         let ResolvedOperation { api, .. } = operation;
         let (settings, document) = (operation.settings(), operation.document());
-        if api.settings.validation.rejects_unacceptable {
-            self.context.enforce(Check::Request, reject_unacceptable(parts, document))?;
+        let mode = operation.validation();
+        if api.settings.validation.rejects_unacceptable && mode != RequestValidation::Off {
+            let is_shadow = mode == RequestValidation::Shadow;
+            let checked = reject_unacceptable(parts, document);
+            self.context.enforce_unless(is_shadow, Check::Validation, checked)?;
         }
         let max_length = settings.max_body_bytes.unwrap_or(api.settings.max_body_bytes);
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
@@ -288,8 +291,7 @@ where
             self.reject_excess_length(max_length)?;
         }
         // An idempotency key stands for one request, body included. A body of a GET is forwarded only with a known length.
-        let is_validated = operation.validation() != RequestValidation::Off;
-        let is_buffered = document.takes_body() && is_validated
+        let is_buffered = document.takes_body() && mode != RequestValidation::Off
             || api.rules_read_body[operation.index()]
             || is_read
             || reservation::is_named(self.context, settings, parts);

@@ -1,7 +1,8 @@
 //! Headers that a status asks for: they are for programs, and survive when an upstream's error is converted.
 //!
 //! RFC 9110: `Allow` of a 405 (15.5.6), `Accept-Encoding` and its relatives of a 415 (15.5.16), `Content-Range` of a 416
-//! (15.5.17), `Upgrade` of a 426 (15.5.22), `WWW-Authenticate` of a 401 (15.5.2); RFC 7725: `Link` of a 451.
+//! (15.5.17), `Upgrade` of a 426 (15.5.22), `WWW-Authenticate` of a 401 (15.5.2); RFC 7725: `Link` of a 451; RFC 10008:
+//! `Accept-Query` of a 415.
 
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_RANGE, LINK, UPGRADE, WWW_AUTHENTICATE,
@@ -10,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 
 /// The headers of an upstream's response that one with this status asks for.
 ///
@@ -23,7 +25,7 @@ pub(crate) fn asked_for(
     let names: &[HeaderName] = match status {
         401 if !authenticates => &[WWW_AUTHENTICATE],
         405 => &[ALLOW],
-        415 => &[ACCEPT_ENCODING, ACCEPT, ACCEPT_PATCH, ACCEPT_POST],
+        415 => &[ACCEPT_ENCODING, ACCEPT, ACCEPT_PATCH, ACCEPT_POST, ACCEPT_QUERY],
         416 => &[CONTENT_RANGE],
         426 => &[UPGRADE],
         451 => &[LINK],

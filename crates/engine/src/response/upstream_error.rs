@@ -32,6 +32,8 @@ pub enum UpstreamFault {
     Unreachable(String),
     /// It is known to be unavailable, and the request was not sent.
     Unavailable(String),
+    /// It has no healthy endpoint, and the request was not sent.
+    Unhealthy(String),
     /// No response within the timeout.
     Timeout(String),
     /// The response is not valid HTTP, or incomplete.
@@ -49,6 +51,7 @@ impl fmt::Display for UpstreamFault {
         match self {
             UpstreamFault::Unreachable(cause) => write!(f, "unreachable: {cause}"),
             UpstreamFault::Unavailable(cause) => write!(f, "unavailable: {cause}"),
+            UpstreamFault::Unhealthy(cause) => write!(f, "unhealthy: {cause}"),
             UpstreamFault::Timeout(cause) => write!(f, "timed out: {cause}"),
             UpstreamFault::Invalid(cause) => write!(f, "invalid response: {cause}"),
             UpstreamFault::Body(fault) => fault.fmt(f),
@@ -72,6 +75,7 @@ impl UpstreamFault {
         match self {
             UpstreamFault::Unreachable(_) => Condition::UpstreamUnreachable,
             UpstreamFault::Unavailable(_) => Condition::UpstreamUnavailable,
+            UpstreamFault::Unhealthy(_) => Condition::UpstreamUnhealthy,
             UpstreamFault::Timeout(_) => Condition::UpstreamTimeout,
             UpstreamFault::Invalid(_) => Condition::UpstreamInvalidResponse,
             UpstreamFault::Body(fault) => fault.condition(),

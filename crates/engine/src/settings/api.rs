@@ -57,6 +57,8 @@ pub struct ApiSettings {
     pub event_stream_errors: EventStreamErrors,
     /// The longest wait for which a response advises a retry.
     pub max_retry_wait: Duration,
+    /// Whether the upstream can be known to have no healthy endpoint. Only the answer matrix reads it.
+    pub knows_health: bool,
     /// What becomes of the upstream's error responses.
     pub upstream_errors: UpstreamErrors,
     /// Headers that are set and removed.
@@ -223,6 +225,7 @@ impl ApiSettings {
             reserved_headers: ReservedNames::default(),
             event_stream_errors: EventStreamErrors::default(),
             max_retry_wait: DEFAULT_MAX_RETRY_WAIT,
+            knows_health: false,
             upstream_errors: UpstreamErrors::default(),
             headers: HeaderSettings::default(),
         }

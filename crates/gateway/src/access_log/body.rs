@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{Clock, Now};
@@ -17,6 +18,7 @@ use super::entry::{LogEntry, ResponseEnd};
 use super::journal::LogFilters;
 use super::path;
 use super::writer::AccessLog;
+use crate::metrics::{ActiveRequest, ObservedRequest, SnapshotMetrics};
 
 /// The log as the requests of one worker share it.
 pub(crate) struct WorkerLog {
@@ -26,6 +28,8 @@ pub(crate) struct WorkerLog {
     pub(crate) clock: Clock,
     /// The shutdown timeout has elapsed: what is still in progress is ended by the gateway.
     pub(crate) is_over: Rc<Cell<bool>>,
+    /// `None` without an operations listener.
+    pub(crate) metrics: Option<Rc<SnapshotMetrics>>,
 }
 
 /// The request, kept until it has been answered.
@@ -33,6 +37,10 @@ pub(crate) struct RequestSummary {
     pub(crate) since: Now,
     pub(crate) client: Option<IpAddr>,
     pub(crate) target: LoggedTarget,
+    /// It came over TLS.
+    pub(crate) is_secure: bool,
+    /// Counts the request as in progress.
+    pub(crate) _active: Option<ActiveRequest>,
 }
 
 /// The method and target of a log entry.
@@ -97,6 +105,10 @@ impl LoggedRequest {
         }
     }
 
+    fn duration(&self) -> Duration {
+        self.log.clock.now().monotonic.saturating_sub(self.summary.since.monotonic)
+    }
+
     fn entry(
         &mut self,
         record: RequestRecord,
@@ -111,7 +123,7 @@ impl LoggedRequest {
         let shown = |text: String| path::shown(&self.log.engine.redact(text));
         let method = method.map(|method| shown(method.as_str().to_owned()));
         let path = path.map(shown);
-        let RequestSummary { since, client, .. } = self.summary;
+        let (since, client) = (self.summary.since, self.summary.client);
         LogEntry {
             at: since.wall,
             record,
@@ -120,7 +132,7 @@ impl LoggedRequest {
             path,
             status: self.status,
             body_bytes: self.body_bytes,
-            duration: self.log.clock.now().monotonic.saturating_sub(since.monotonic),
+            duration: self.duration(),
             end,
             is_logged,
             is_journaled,
@@ -133,6 +145,14 @@ impl Drop for LoggedRequest {
         let unfinished = if self.log.is_over.get() { ResponseEnd::Shutdown } else { ResponseEnd::ClientGone };
         let end = self.end.take().unwrap_or(unfinished);
         let Some(record) = self.record.take() else { return };
+        if let Some(metrics) = &self.log.metrics {
+            let method = match &self.summary.target {
+                LoggedTarget::Parsed(method, _) => Some(method),
+                LoggedTarget::Rejected(_) => None,
+            };
+            let request = ObservedRequest { method, is_secure: self.summary.is_secure, status: self.status };
+            metrics.observe(&record, request, self.duration());
+        }
         let LogFilters { log, journal } = self.log.filters;
         // The nanoseconds of the clock are as good as any random number.
         let random = self.summary.since.wall.subsec_nanosecond().unsigned_abs() >> 4;

@@ -44,6 +44,8 @@ fn append_to(path: &Path) -> io::Result<File> {
 pub(crate) struct AccessLog {
     queue: SyncSender<Box<LogEntry>>,
     lost: Arc<AtomicU64>,
+    /// The same since the start.
+    lost_in_all: Arc<AtomicU64>,
     /// The file is opened again before the next line.
     reopen: Arc<AtomicBool>,
 }
@@ -74,7 +76,7 @@ impl AccessLog {
             LogTarget::File(path) => Box::new(append_to(path)?),
         };
         let (queue, queued) = sync_channel(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
+        let (lost, lost_in_all) = <(Arc<AtomicU64>, Arc<AtomicU64>)>::default();
         let format = settings.format.unwrap_or_default();
         let reopen = Arc::new(AtomicBool::new(false));
         let path = match &settings.target {
@@ -87,12 +89,18 @@ impl AccessLog {
             format,
             journal,
             lost: Arc::clone(&lost),
+            lost_in_all: Arc::clone(&lost_in_all),
             reopen: Arc::clone(&reopen),
             reported: None,
         };
         let thread = thread::Builder::new().name("demur-access-log".to_owned());
         let thread = thread.spawn(move || writer.run(&queued))?;
-        Ok((Self { queue, lost, reopen }, LogWriterHandle(thread)))
+        Ok((Self { queue, lost, lost_in_all, reopen }, LogWriterHandle(thread)))
+    }
+
+    /// The number of lines that were lost.
+    pub(crate) fn lost(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.lost_in_all)
     }
 
     /// Reopens its file. It does not keep the log open.
@@ -106,6 +114,7 @@ impl AccessLog {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
+                self.lost_in_all.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -138,6 +147,7 @@ struct LogWriter {
     format: LogFormat,
     journal: Option<Arc<dyn Sink>>,
     lost: Arc<AtomicU64>,
+    lost_in_all: Arc<AtomicU64>,
     reopen: Arc<AtomicBool>,
     reported: Option<Instant>,
 }
@@ -160,6 +170,7 @@ impl LogWriter {
             let is_empty = lines.is_empty();
             if !is_empty && self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
                 self.lost.fetch_add(count, Ordering::Relaxed);
+                self.lost_in_all.fetch_add(count, Ordering::Relaxed);
             }
             lines.clear();
             self.warn_lost();

@@ -1,6 +1,7 @@
 //! One client connection: its requests, one after the other, and their responses.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -25,6 +26,7 @@ use super::proxy_protocol::{self, ProxyHeader};
 use super::request_body::ClientBody;
 use crate::access_log::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 use crate::config::Listener;
+use crate::metrics::WorkerMetrics;
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
 use crate::tls::accept::{Handshake, accept};
@@ -48,11 +50,13 @@ pub(crate) struct Accepted {
 
 /// What all connections of one worker share.
 pub(crate) struct ConnectionContext {
-    context: WorkerContext,
+    pub(super) context: WorkerContext,
     connections: ConnectionTable,
     /// What requests are served with that begin now.
     current: RefCell<Rc<WorkerSnapshot>>,
     lag: SchedulerLag,
+    /// `None` without an operations listener.
+    pub(super) metrics: Option<WorkerMetrics>,
     /// The shutdown timeout has elapsed.
     is_over: Rc<Cell<bool>>,
 }
@@ -61,7 +65,7 @@ pub(crate) struct ConnectionContext {
 pub(crate) struct WorkerSnapshot {
     pub(crate) snapshot: Arc<Snapshot>,
     upstreams: Upstreams,
-    log: Rc<WorkerLog>,
+    pub(super) log: Rc<WorkerLog>,
 }
 
 impl WorkerSnapshot {
@@ -69,39 +73,48 @@ impl WorkerSnapshot {
     fn new(
         context: &WorkerContext,
         connections: &ConnectionTable,
+        metrics: Option<&WorkerMetrics>,
         is_over: &Rc<Cell<bool>>,
         previous: Option<&Self>,
     ) -> Self {
         let WorkerContext { snapshots, clock, log, descriptors, .. } = context;
         let snapshot = snapshots.current();
         let previous = previous.map(|previous| &previous.upstreams);
-        let upstreams = Upstreams::new(&snapshot, previous, descriptors, connections, *clock);
+        let counts = |api: &str| metrics.map(|metrics| metrics.connections(api)).unwrap_or_default();
+        let upstreams = Upstreams::new(&snapshot, previous, descriptors, connections, *clock, counts);
         let (filters, engine) = (snapshot.filters, Arc::clone(&snapshot.engine));
+        let metrics = metrics.map(|metrics| metrics.of_snapshot(&engine));
         let (log, is_over) = (log.clone(), Rc::clone(is_over));
-        let log = Rc::new(WorkerLog { log, filters, engine, clock: *clock, is_over });
+        let log = Rc::new(WorkerLog { log, filters, engine, clock: *clock, is_over, metrics });
         Self { snapshot, upstreams, log }
     }
 }
 
 /// What the requests of one connection share.
 #[derive(Clone, Copy)]
-struct ConnectionInfo<'c> {
-    stream: &'c ServerStream,
-    peer: &'c Peer,
-    activity: &'c Activity,
-    cache: &'c ConnectionCache,
-    listener: Option<&'c str>,
-    overloaded: bool,
+pub(super) struct ConnectionInfo<'c> {
+    pub(super) stream: &'c ServerStream,
+    pub(super) peer: &'c Peer,
+    pub(super) activity: &'c Activity,
+    pub(super) cache: &'c ConnectionCache,
+    pub(super) listener: Option<&'c str>,
+    pub(super) overloaded: bool,
     /// It does not speak TLS on a TLS port: its request is rejected.
-    lacks_tls: bool,
+    pub(super) lacks_tls: bool,
+    /// The connection has TLS.
+    is_secure: bool,
 }
 
 impl ConnectionContext {
-    pub(crate) fn new(context: WorkerContext, connections: ConnectionTable) -> Rc<Self> {
+    pub(crate) fn new(
+        context: WorkerContext,
+        connections: ConnectionTable,
+        metrics: Option<WorkerMetrics>,
+    ) -> Rc<Self> {
         let is_over = Rc::default();
-        let first = WorkerSnapshot::new(&context, &connections, &is_over, None);
+        let first = WorkerSnapshot::new(&context, &connections, metrics.as_ref(), &is_over, None);
         let current = RefCell::new(Rc::new(first));
-        Rc::new(Self { context, connections, current, lag: SchedulerLag::new(), is_over })
+        Rc::new(Self { context, connections, current, lag: SchedulerLag::new(), metrics, is_over })
     }
 
     /// What a request is served with that begins now.
@@ -110,13 +123,14 @@ impl ConnectionContext {
         if current.snapshot.generation >= self.context.snapshots.generation() {
             return current;
         }
-        let next = WorkerSnapshot::new(&self.context, &self.connections, &self.is_over, Some(&current));
+        let (metrics, is_over) = (self.metrics.as_ref(), &self.is_over);
+        let next = WorkerSnapshot::new(&self.context, &self.connections, metrics, is_over, Some(&current));
         let next = Rc::new(next);
         *self.current.borrow_mut() = Rc::clone(&next);
         next
     }
 
-    fn is_ending(&self) -> bool {
+    pub(super) fn is_ending(&self) -> bool {
         self.context.is_ending.load(Ordering::Relaxed)
     }
 
@@ -171,7 +185,8 @@ impl ConnectionContext {
         let is_secure = listener.tls.is_some() && !lacks_tls;
         let (peer, cache) = (&Peer::new(address).secure(is_secure), &ConnectionCache::default());
         let (listener, activity) = (listener.name.as_deref(), &activity);
-        let info = ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls };
+        let info =
+            ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls, is_secure };
         while self.request_comes(stream, activity).await {
             activity.phase.set(Phase::Head);
             let incoming = stream.next().await;
@@ -231,33 +246,26 @@ impl ConnectionContext {
         rejection: Option<MalformedRequest>,
         info: ConnectionInfo<'_>,
     ) -> bool {
-        let stream = info.stream;
+        if current.snapshot.simulator.is_some() && rejection.is_none() && !info.overloaded && !info.lacks_tls
+        {
+            return Box::pin(self.respond_simulated(current, request, info)).await;
+        }
         // Pinned where they are made: futures are copied otherwise.
         let response = pin!(self.serve_request(current, request, rejection, info)).await;
-        match pin!(stream.write(response)).await {
-            Ok(After::Request) => true,
-            Ok(After::Closed | After::Tunnel) => false,
-            Err(error) => {
-                let condition = match error {
-                    WriteError::Io(_) => Condition::ClientGone,
-                    WriteError::Body(_) | WriteError::Length => Condition::UpstreamInvalidResponse,
-                };
-                tracing::debug!(condition = condition.name(), ?error, "connection closed early");
-                false
-            }
-        }
+        may_follow(pin!(info.stream.write(response)).await)
     }
 
     /// Serves one request. Everything up to the end of the engine's first phase runs at once, so that the future holds its
     /// result alone.
-    fn serve_request<'c>(
+    pub(super) fn serve_request<'c>(
         &'c self,
         current: Rc<WorkerSnapshot>,
         request: Request<ClientBody>,
         malformed: Option<MalformedRequest>,
         connection: ConnectionInfo<'c>,
     ) -> impl Future<Output = Response<LoggedBody<ProxyBody>>> + use<'c> {
-        let ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls } = connection;
+        let ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls, is_secure } =
+            connection;
         let Snapshot { trusted_proxies, limits, .. } = &*current.snapshot;
         cache.prepare();
         let client = trusted_proxies.client(peer.address(), request.headers());
@@ -270,19 +278,28 @@ impl ConnectionContext {
         let rejection = match malformed {
             Some(malformed) => Some(malformed),
             None if lacks_tls => Some(malformed::lacks_tls(&request)),
-            None if overloaded => Some(malformed::overloaded(&request, "connection limit reached")),
+            None if overloaded => {
+                self.metrics.iter().for_each(WorkerMetrics::shed_connection);
+                Some(malformed::overloaded(&request, "connection limit reached"))
+            }
             None if self.lag.must_shed(now.monotonic, limits.max_queue_delay) => {
+                self.metrics.iter().for_each(WorkerMetrics::shed_queued);
                 Some(malformed::overloaded(&request, "gateway overloaded: request queued for too long"))
             }
             None => None,
         };
         let rejection = rejection.map(Box::new);
-        let summary = current.log.filters.take_any().then(|| {
+        if let Some(metrics) = &self.metrics {
+            metrics.set_lag(lag);
+        }
+        let is_observed = current.log.filters.take_any() || self.metrics.is_some();
+        let summary = is_observed.then(|| {
             let target = match &rejection {
                 None => LoggedTarget::Parsed(request.method().clone(), request.uri().clone()),
                 Some(rejection) => LoggedTarget::Rejected(rejection.path.clone()),
             };
-            RequestSummary { since: now, client: Some(client), target }
+            let active = self.metrics.as_ref().map(|metrics| metrics.begin(request.method()));
+            RequestSummary { since: now, client: Some(client), target, is_secure, _active: active }
         });
         async move {
             let peer = Some(proxied.as_ref().unwrap_or(peer));
@@ -296,6 +313,22 @@ impl ConnectionContext {
                 stream.close();
             }
             log.watch(summary, record, response)
+        }
+    }
+}
+
+/// Whether another request may follow on a connection on which a response was written.
+pub(super) fn may_follow<E: fmt::Debug>(written: Result<After, WriteError<E>>) -> bool {
+    match written {
+        Ok(After::Request) => true,
+        Ok(After::Closed | After::Tunnel) => false,
+        Err(error) => {
+            let condition = match error {
+                WriteError::Io(_) => Condition::ClientGone,
+                WriteError::Body(_) | WriteError::Length => Condition::UpstreamInvalidResponse,
+            };
+            tracing::debug!(condition = condition.name(), ?error, "connection closed early");
+            false
         }
     }
 }

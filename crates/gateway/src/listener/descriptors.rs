@@ -87,6 +87,12 @@ impl Descriptors {
         Descriptor(self.clone())
     }
 
+    /// The sockets that are open, and how many may be before idle connections are closed.
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        let DescriptorCounts { limit, reserve, open, .. } = &*self.0;
+        (open.load(Ordering::Relaxed), limit - reserve)
+    }
+
     /// How many idle connections should be closed, beside those that are being closed.
     pub(crate) fn wanted(&self) -> usize {
         let DescriptorCounts { asked, closing, .. } = &*self.0;

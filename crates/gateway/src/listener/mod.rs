@@ -7,3 +7,4 @@ pub(crate) mod load_shed;
 pub(crate) mod malformed;
 pub(crate) mod proxy_protocol;
 pub(crate) mod request_body;
+mod simulated;

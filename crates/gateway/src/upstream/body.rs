@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use super::balancer::EndpointPermit;
 use super::exchange::ExchangeBody;
 
 /// Bodies up to this length are held back until they are complete.
@@ -34,6 +35,8 @@ pub(crate) struct UpstreamBody<B> {
     trailers: Option<HeaderMap>,
     /// The upstream's body has ended.
     is_over: bool,
+    /// Counts the request at its endpoint until the body has been sent.
+    permit: EndpointPermit,
 }
 
 /// How much of a body is waited for before its head is passed on.
@@ -62,9 +65,14 @@ impl<B> UpstreamBody<B>
 where
     B: Body<Data = Bytes>,
 {
-    pub(crate) fn new(body: ExchangeBody<B>, timeout: Duration, is_failure: bool) -> Self {
+    pub(crate) fn new(
+        body: ExchangeBody<B>,
+        timeout: Duration,
+        is_failure: bool,
+        permit: EndpointPermit,
+    ) -> Self {
         let (deadline, first, trailers) = (None, None, None);
-        Self { body, timeout, is_failure, deadline, first, trailers, is_over: false }
+        Self { body, timeout, is_failure, deadline, first, trailers, is_over: false, permit }
     }
 
     /// Waits for the beginning of the body, and fails if it breaks off within it. A body of up to 16 KiB is waited for
@@ -77,6 +85,11 @@ where
             Box::pin(self.wait(hold)).await?;
         }
         Ok(())
+    }
+
+    /// The body could not be held.
+    pub(crate) fn failed(&self, fault: &UpstreamFault) {
+        self.permit.failed(fault);
     }
 
     /// Takes what is there of the body. Returns whether it is enough.

@@ -20,32 +20,41 @@ use super::settings::{Endpoint, Upstream};
 /// Finds references to one upstream, and replaces them.
 #[derive(Debug)]
 pub(crate) struct UpstreamOrigin {
-    host: Host,
-    port: u16,
+    servers: Vec<Server>,
     /// The prefix of all paths at the upstream.
     prefix: String,
     /// The prefix of all paths at the gateway.
     mount: String,
+}
+
+/// One endpoint.
+#[derive(Debug)]
+struct Server {
+    host: Host,
+    port: u16,
     /// The address that the host resolved to last.
     resolved: Cell<Option<IpAddr>>,
 }
 
 impl UpstreamOrigin {
     pub(crate) fn new(upstream: &Upstream, mount: &str) -> Self {
-        let endpoint = upstream.endpoints.first();
-        let host = endpoint.map_or("localhost", |endpoint| endpoint.authority.host());
+        let server = |endpoint: &Endpoint| Server {
+            host: Host::parse(endpoint.authority.host().as_bytes()),
+            port: endpoint.port(),
+            resolved: Cell::new(None),
+        };
         Self {
-            host: Host::parse(host.as_bytes()),
-            port: endpoint.map_or(80, Endpoint::port),
+            servers: upstream.endpoints.iter().map(server).collect(),
             prefix: upstream.path.clone(),
             mount: mount.to_owned(),
-            resolved: Cell::new(None),
         }
     }
 
-    /// Sets the address that a connection was made to.
-    pub(crate) fn set_resolved(&self, address: IpAddr) {
-        self.resolved.set(Some(address.to_canonical()));
+    /// Sets the address that a connection to an endpoint was made to.
+    pub(crate) fn set_resolved(&self, index: usize, address: IpAddr) {
+        if let Some(server) = self.servers.get(index) {
+            server.resolved.set(Some(address.to_canonical()));
+        }
     }
 
     /// Rewrites the headers that hold references.
@@ -185,9 +194,16 @@ impl UpstreamOrigin {
             None => (host_and_port, &b""[..]),
         };
         let host = Host::parse(host);
+        self.servers.iter().any(|server| server.is(&host, port, is_https))
+    }
+}
+
+impl Server {
+    /// Whether a reference to this host and port names it.
+    fn is(&self, host: &Host, port: &[u8], is_https: Option<bool>) -> bool {
         let resolved = self.resolved.get().map(Host::Address);
-        let is_host = host == self.host
-            || resolved.as_ref() == Some(&host)
+        let is_host = *host == self.host
+            || resolved.as_ref() == Some(host)
             || (host.is_loopback()
                 && (self.host.is_loopback() || resolved.is_some_and(|it| it.is_loopback())));
         if !is_host {
@@ -331,7 +347,7 @@ mod tests {
         // A name is recognised by what it resolved to as well.
         let named = origin("http://shop:9000", "/shop");
         check(&named, LOCATION, &[("http://10.0.0.5:9000/a", "=")]);
-        named.set_resolved("::ffff:10.0.0.5".parse().unwrap());
+        named.set_resolved(0, "::ffff:10.0.0.5".parse().unwrap());
         check(&named, LOCATION, &[("http://10.0.0.5:9000/a", "/shop/a"), ("http://shop/a", "/shop/a")]);
     }
 

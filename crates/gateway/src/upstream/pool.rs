@@ -1,8 +1,9 @@
-//! The connections of one worker to one upstream: no lock, and no other thread.
+//! The connections of one worker to the endpoints of one upstream: no lock, and no other thread.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::Clock;
@@ -10,9 +11,10 @@ use demur_engine::UpstreamFault;
 use demur_http1::io::{ClientStream, Timer};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::balancer::SharedUpstream;
 use super::connect::connect;
+use super::counts::{ConnectionCounts, OpenConnection};
 use super::location::UpstreamOrigin;
-use super::settings::{Endpoint, Upstream};
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::{Descriptor, Descriptors};
 
@@ -34,11 +36,15 @@ pub(crate) struct Lease {
     pub(crate) timer: Timer,
     /// Counts the connection until it is closed.
     pub(crate) _descriptor: Descriptor,
+    /// The same for the metrics.
+    pub(crate) _open: OpenConnection,
 }
 
 /// Checks out connections to one upstream.
 pub(crate) struct Pool {
-    idle: IdlePool,
+    /// By endpoint.
+    idle: Vec<IdlePool>,
+    counts: Arc<ConnectionCounts>,
     descriptors: Descriptors,
     /// The worker's client connections, of which idle ones are closed when file descriptors run short.
     connections: ConnectionTable,
@@ -57,14 +63,19 @@ struct IdleConnections {
 
 impl Pool {
     pub(crate) fn new(
-        upstream: &Upstream,
+        upstream: &SharedUpstream,
         descriptors: &Descriptors,
         connections: &ConnectionTable,
         clock: Clock,
+        counts: Arc<ConnectionCounts>,
     ) -> Self {
-        let idle = IdleConnections { idle: RefCell::default(), timeout: upstream.idle_timeout };
+        let idle = |_| {
+            let timeout = upstream.settings.idle_timeout;
+            IdlePool(Rc::new(IdleConnections { idle: RefCell::default(), timeout }))
+        };
         Self {
-            idle: IdlePool(Rc::new(idle)),
+            idle: upstream.endpoints.iter().map(idle).collect(),
+            counts,
             descriptors: descriptors.clone(),
             connections: connections.clone(),
             clock,
@@ -73,15 +84,17 @@ impl Pool {
 
     /// Closes up to `count` of the connections that have been idle for longest. Returns how many were closed.
     pub(crate) fn close_idle(&self, count: usize) -> usize {
-        let mut idle = self.idle.0.idle.borrow_mut();
-        let count = count.min(idle.len());
-        idle.drain(..count);
-        count
+        self.idle.iter().fold(0, |closed, pool| {
+            let mut idle = pool.0.idle.borrow_mut();
+            let more = (count - closed).min(idle.len());
+            idle.drain(..more);
+            closed + more
+        })
     }
 
-    /// The connection that was used last and is still open, if there is one.
-    pub(crate) fn checkout_idle(&self, now: Instant) -> Option<Connection> {
-        let IdleConnections { idle, timeout } = &*self.idle.0;
+    /// The connection to an endpoint that was used last and is still open, if there is one.
+    pub(crate) fn checkout_idle(&self, endpoint: usize, now: Instant) -> Option<Connection> {
+        let IdleConnections { idle, timeout } = &*self.idle.get(endpoint)?.0;
         let mut idle = idle.borrow_mut();
         while let Some((since, mut connection)) = idle.pop_back() {
             if !connection.stream.is_stale() && now.saturating_duration_since(since) <= *timeout {
@@ -94,8 +107,8 @@ impl Pool {
     /// A new connection. `origin` learns its address.
     pub(crate) async fn checkout_new(
         &self,
-        upstream: &Upstream,
-        endpoint: &Endpoint,
+        upstream: &SharedUpstream,
+        index: usize,
         origin: &UpstreamOrigin,
     ) -> Result<Connection, UpstreamFault> {
         let wanted = self.descriptors.wanted();
@@ -103,17 +116,24 @@ impl Pool {
             let closed = self.connections.close_idle(wanted, self.clock.now().monotonic);
             self.descriptors.report_closed(closed);
         }
-        let connecting = timeout(upstream.connect_timeout, connect(endpoint, upstream.tls.as_deref()));
-        let (transport, address) = match connecting.await {
-            Err(_) => return Err(UpstreamFault::Unreachable("connect timeout".to_owned())),
-            Ok(Err(error)) => return Err(UpstreamFault::Unreachable(error.to_string())),
-            Ok(Ok(connected)) => connected,
+        let SharedUpstream { settings, endpoints, .. } = upstream;
+        let (Some(state), Some(pool)) = (endpoints.get(index), self.idle.get(index)) else {
+            return Err(UpstreamFault::Unavailable("there is no such endpoint".to_owned()));
         };
+        let connecting = connect(&state.endpoint, settings.tls.as_deref());
+        let connected = match timeout(settings.connect_timeout, connecting).await {
+            Err(_) => Err("connect timeout".to_owned()),
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+        };
+        let (transport, address) = connected.map_err(|cause| {
+            self.counts.failed();
+            UpstreamFault::Unreachable(cause)
+        })?;
         if let Some(address) = address {
-            origin.set_resolved(address);
+            origin.set_resolved(index, address);
         }
-        let (pool, descriptor) = (self.idle.clone(), self.descriptors.take());
-        let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor };
+        let (pool, descriptor) = (pool.clone(), self.descriptors.take());
+        let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor, _open: self.counts.opened() };
         Ok(Connection { stream: ClientStream::new(transport), lease })
     }
 }

@@ -32,6 +32,52 @@ pub struct Upstream {
     pub max_headers: usize,
     /// Connections that are idle for longer are closed.
     pub idle_timeout: Duration,
+    /// When an endpoint that fails is not used for a while; `None` for never.
+    pub ejection: Option<Ejection>,
+    /// Requests that find out whether endpoints are healthy.
+    pub health_check: Option<HealthCheck>,
+    /// How long a recovered endpoint takes to get its full share of requests; `None` for no time.
+    pub slow_start: Option<Duration>,
+}
+
+/// When an endpoint that fails is not used for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ejection {
+    /// After this many failures in a row.
+    pub failures: NonZeroU32,
+    /// For this time; twice as long each further time in a row.
+    pub time: Duration,
+}
+
+impl Default for Ejection {
+    /// After 5 failures, for 10 seconds.
+    fn default() -> Self {
+        Self { failures: NonZeroU32::MIN.saturating_add(4), time: Duration::from_secs(10) }
+    }
+}
+
+/// Requests that find out whether an endpoint is healthy. It is if it responds with a 2xx status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The path and the query.
+    pub path: String,
+    /// The time between two of them.
+    pub interval: Duration,
+    /// The time for the response.
+    pub timeout: Duration,
+    /// After this many failures in a row the endpoint is not used.
+    pub failures: NonZeroU32,
+    /// After this many successes in a row it is used again.
+    pub successes: NonZeroU32,
+}
+
+impl HealthCheck {
+    /// Checks of this path every 5 seconds, with a timeout of 2 seconds; 2 in a row count.
+    pub fn new(path: String) -> Self {
+        let two = NonZeroU32::MIN.saturating_add(1);
+        let (interval, timeout) = (Duration::from_secs(5), Duration::from_secs(2));
+        Self { path, interval, timeout, failures: two, successes: two }
+    }
 }
 
 /// One server of an upstream.
@@ -142,6 +188,11 @@ impl FromStr for Upstream {
 }
 
 impl Upstream {
+    /// Whether it can be known that no endpoint is healthy, or which one is.
+    pub fn has_health(&self) -> bool {
+        self.endpoints.len() > 1 || self.ejection.is_some() || self.health_check.is_some()
+    }
+
     fn new(
         address: EndpointAddress,
         authority: Authority,
@@ -157,6 +208,9 @@ impl Upstream {
             timeout: Duration::from_secs(30),
             max_headers: DEFAULT_MAX_HEADERS,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            ejection: None,
+            health_check: None,
+            slow_start: None,
         }
     }
 }

@@ -6,8 +6,8 @@ use http_body::Frame;
 
 use crate::Headers;
 
-/// Headers that a proxy adds, so that the map does not grow.
-const HEADROOM: usize = 8;
+/// Headers that a proxy adds (who is calling, from where, under which ID), so that the map does not grow.
+const HEADROOM: usize = 14;
 
 /// The headers of a head, without a copy of their values.
 pub(super) fn header_map(headers: &Headers, bytes: &Bytes) -> HeaderMap {

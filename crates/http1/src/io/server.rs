@@ -201,6 +201,11 @@ impl ServerStream {
         self.0.state.borrow_mut().http.close();
     }
 
+    /// The connection is reset when it is dropped, rather than closed: what is queued is lost.
+    pub fn reset(&self) {
+        self.0.state.borrow().socket.reset_on_drop();
+    }
+
     /// The connection ends between two requests: over TLS the client is told that nothing is missing.
     pub fn finish(&self) {
         self.0.state.borrow_mut().socket.finish();

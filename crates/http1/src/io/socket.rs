@@ -46,6 +46,14 @@ impl Socket {
         Self { transport, read, write, is_buffered: false, is_ended: false }
     }
 
+    /// Dropping the socket resets a TCP connection. Another transport is closed.
+    pub(crate) fn reset_on_drop(&self) {
+        if let Transport::Tcp(tcp) = &self.transport {
+            // Fails only if the connection has ended already.
+            let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     /// What was read and not consumed.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.read

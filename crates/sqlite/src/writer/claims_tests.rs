@@ -26,7 +26,12 @@ impl ClaimsUnderTest {
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
         let conn = Conn::create(&file, false).unwrap();
         for id in ["acme", "other"] {
-            let account = Account { id: id.parse().unwrap(), name: String::new(), plan: String::new() };
+            let account = Account {
+                id: id.parse().unwrap(),
+                name: String::new(),
+                plan: String::new(),
+                grant_day: None,
+            };
             directory::insert_account(&conn.connection, &account, start().wall).unwrap();
         }
         let mut state = recovery::recover(&conn.connection, start().wall).unwrap();

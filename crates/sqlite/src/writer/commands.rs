@@ -70,8 +70,8 @@ pub(super) fn execute(
                 Err(CommandFault::Store { cause: format!("cannot write the pepper file: {error}") })
             }
         },
-        Command::CreateAccount { account, name, plan } => {
-            accounts::create(account.as_ref(), name, plan, at, ledger, shared)?
+        Command::CreateAccount { account, name, plan, grant_day } => {
+            accounts::create(account.as_ref(), name, plan, *grant_day, at, ledger, shared)?
         }
         Command::ListAccounts { page } => {
             let (accounts, more) = directory::accounts(transaction, page)?;
@@ -82,6 +82,9 @@ pub(super) fn execute(
             accounts::delete(account, *revoke_keys, at, ledger, shared)?
         }
         Command::SetPlan { account, plan } => accounts::set_plan(account, plan, at, ledger, shared)?,
+        Command::SetGrantDay { account, grant_day } => {
+            accounts::set_grant_day(account, *grant_day, at, ledger, shared)?
+        }
         Command::TopUp { account, amount, reason, operation } => {
             let (kind, operation, amount) =
                 (AdjustmentKind::TopUp, &operation_name(operation.as_ref()), *amount);

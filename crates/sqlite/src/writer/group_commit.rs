@@ -76,6 +76,16 @@ impl Deferred {
 pub(super) struct Queue {
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
+    counts: Arc<CommitCounts>,
+}
+
+/// What the loop has done.
+#[derive(Debug, Default)]
+pub(super) struct CommitCounts {
+    pub(super) commits: AtomicUsize,
+    pub(super) failed: AtomicUsize,
+    /// Jobs in the batches that were committed.
+    pub(super) jobs: AtomicUsize,
 }
 
 impl Queue {
@@ -83,8 +93,15 @@ impl Queue {
     pub(super) fn new<D: BatchWriter>(writer: D) -> (Self, CommitLoop<D>) {
         let (jobs, queued) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let commit_loop = CommitLoop { queued, waiting: Arc::clone(&waiting), writer, unsettled: Vec::new() };
-        (Self { jobs, waiting }, commit_loop)
+        let counts = Arc::new(CommitCounts::default());
+        let commit_loop = CommitLoop {
+            queued,
+            waiting: Arc::clone(&waiting),
+            counts: Arc::clone(&counts),
+            writer,
+            unsettled: Vec::new(),
+        };
+        (Self { jobs, waiting, counts }, commit_loop)
     }
 
     /// Queues a job. A job that is rejected fails with the reason.
@@ -108,7 +125,12 @@ impl Queue {
         move |hold| queue.put(Job::Settle(hold, Settlement::Release, None))
     }
 
-    #[cfg(test)]
+    /// What the loop has done.
+    pub(super) fn counts(&self) -> &CommitCounts {
+        &self.counts
+    }
+
+    /// How many jobs wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -118,6 +140,7 @@ impl Queue {
 pub(super) struct CommitLoop<D> {
     queued: Receiver<Job>,
     waiting: Arc<AtomicUsize>,
+    counts: Arc<CommitCounts>,
     writer: D,
     /// Settlements that could not be written yet.
     unsettled: Vec<(HoldId, Settlement)>,
@@ -170,12 +193,15 @@ impl<D: BatchWriter> CommitLoop<D> {
         }
         match self.writer.commit(&mut batch, &self.unsettled, &deferred) {
             Ok(()) => {
+                self.counts.commits.fetch_add(1, Ordering::Relaxed);
+                self.counts.jobs.fetch_add(batch.len(), Ordering::Relaxed);
                 self.unsettled.clear();
                 let unclaimed = batch.into_iter().filter_map(Job::send_reply);
                 self.unsettled.extend(unclaimed.map(|hold| (hold, Settlement::Release)));
                 self.writer.idle();
             }
             Err(error) => {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
                 self.writer.put_back(deferred);
                 self.unsettled.extend(batch.iter().filter_map(Job::settlement));
                 batch.into_iter().for_each(|job| job.fail(error.clone()));

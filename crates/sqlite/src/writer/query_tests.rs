@@ -53,7 +53,7 @@ fn job(operation: &str, claim: Option<Claim>) -> HoldJob {
 
 /// Creates an account with a key, and looks it up as the reader does.
 fn look_up(connection: &Connection) -> KeyId {
-    let account = Account { id: acme(), name: "Acme".into(), plan: "paid".into() };
+    let account = Account { id: acme(), name: "Acme".into(), plan: "paid".into(), grant_day: None };
     directory::insert_account(connection, &account, start().wall).unwrap();
     let key = KeyRecord {
         id: KeyId::generate(),

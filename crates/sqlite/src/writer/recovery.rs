@@ -174,7 +174,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
         let mut conn = Conn::create(&file, false).unwrap();
-        let account = Account { id: acme(), name: String::new(), plan: String::new() };
+        let account = Account { id: acme(), name: String::new(), plan: String::new(), grant_day: None };
         directory::insert_account(&conn.connection, &account, start().wall).unwrap();
         let grant = "UPDATE purse SET lasting = 1000, granted = 1000;
                      INSERT INTO top_up VALUES ('acme', 'gift', 1000, 'test', 0, 0)";

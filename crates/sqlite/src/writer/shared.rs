@@ -1,5 +1,6 @@
 //! What the writing thread shares with the rest of the store.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use demur_admission::{InvalidationListener, LocalCounters, Plans};
@@ -14,5 +15,7 @@ pub(crate) struct WriterShared {
     pub(crate) write_behind: WriteBehind,
     pub(crate) plans: Arc<Plans>,
     pub(crate) counters: Arc<LocalCounters>,
+    /// Holds that are not settled.
+    pub(crate) open_holds: AtomicUsize,
     pub(crate) listeners: Mutex<Vec<Arc<dyn InvalidationListener>>>,
 }

@@ -9,9 +9,9 @@ CREATE TABLE account (
         name    TEXT NOT NULL,
         plan    TEXT NOT NULL,
         created INTEGER NOT NULL
-    ) STRICT;
-INSERT INTO account VALUES('acme','acme','paid',1795176000000000);
-INSERT INTO account VALUES('bob','bob','open',1795176000000000);
+    , grant_day INTEGER CHECK (grant_day BETWEEN 1 AND 31)) STRICT;
+INSERT INTO account VALUES('acme','acme','paid',1795176000000000,NULL);
+INSERT INTO account VALUES('bob','bob','open',1795176000000000,31);
 CREATE TABLE purse (
         account      TEXT PRIMARY KEY REFERENCES account (id),
         monthly      INTEGER NOT NULL DEFAULT 0 CHECK (monthly >= 0),
@@ -204,8 +204,6 @@ CREATE TRIGGER claim_gone AFTER DELETE ON claim BEGIN
         UPDATE claim_use SET claims = claims - 1, bytes = bytes - OLD.size WHERE account IN (OLD.account, '');
         DELETE FROM claim_use WHERE account = OLD.account AND claims = 0;
     END;
-ALTER TABLE key ADD COLUMN label TEXT;
-ALTER TABLE account ADD COLUMN deleted INTEGER;
 COMMIT;
 PRAGMA user_version = 6;
 PRAGMA application_id = 1145918802;

@@ -82,7 +82,8 @@ impl<'r> DocumentReader<'r> {
     }
 
     fn media_types(&mut self, content: &Located<'r>, is_request: bool) -> Vec<RawMediaType> {
-        let mut media_types = Vec::new();
+        let mut media_types: Vec<RawMediaType> = Vec::new();
+        let mut declared = Vec::new();
         for (key, media_type) in content.members() {
             let range = essence(&key.name).to_ascii_lowercase();
             if !is_media_range(&range) {
@@ -126,6 +127,21 @@ impl<'r> DocumentReader<'r> {
                 let message = format!("{what} of type `{range}` is forwarded without being checked");
                 self.warning(key.span, "unsupported", message, None);
             }
+            let meaning = media_type.node.to_json();
+            if let Some(earlier) = media_types.iter_mut().find(|earlier| earlier.range == range) {
+                // `application/json` and `application/json; charset=utf-8` usually mean the same.
+                if declared.iter().any(|(of, other)| *of == range && *other != meaning)
+                    && earlier.schema.take().is_some()
+                {
+                    let message = format!(
+                        "`{range}` is declared again with other parameters, which are not compared: bodies of this type are not checked"
+                    );
+                    self.unsupported += usize::from(is_request);
+                    self.warning(key.span, "unsupported", message, None);
+                }
+                continue;
+            }
+            declared.push((range.clone(), meaning));
             let encodings = self.encodings(&media_type, kind, is_request);
             let schema = schema.filter(|_| kind != MediaKind::Other).map(|schema| schema.pointer);
             media_types.push(RawMediaType { range, kind, schema, encodings });

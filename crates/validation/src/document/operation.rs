@@ -134,10 +134,9 @@ impl Operation {
     /// are declared.
     pub fn is_acceptable(&self, accept: &str) -> bool {
         let successes = self.responses.iter().filter(|response| response.status.is_success());
-        let mut offered =
-            successes.flat_map(|response| response.media_types.iter()).map(|media| media.range.as_str());
-        let offered: Vec<&str> = offered.by_ref().collect();
-        offered.is_empty() || accepts(accept, offered.iter().copied())
+        let media_types = successes.flat_map(|response| response.media_types.iter());
+        let offered: Vec<&str> = media_types.map(|media_type| media_type.range.as_str()).collect();
+        offered.is_empty() || accepts(accept, offered.into_iter())
     }
 
     /// The declared responses: `404`, `4XX` or `default`, in the order of the document.

@@ -8,8 +8,7 @@ use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use super::excerpt;
-use crate::schema::Schema;
-use crate::tree::tokens;
+use crate::schema::{Schema, last_name};
 
 /// What is reported instead of "no branch matches".
 pub(super) enum BestBranch<'e> {
@@ -118,10 +117,4 @@ fn discriminated<'e>(
             Some(BestBranch::UnknownDiscriminator(property.to_owned(), allowed))
         }
     }
-}
-
-/// `Cat` for `#/components/schemas/Cat` and for `cat.yaml#/Cat`.
-fn last_name(reference: &str) -> String {
-    let fragment = reference.split_once('#').map_or(reference, |(_, fragment)| fragment);
-    tokens(fragment).last().map_or_else(|| fragment.to_owned(), |name| name.into_owned())
 }

@@ -12,9 +12,9 @@ use super::dialect::Dialect;
 use super::losses::Losses;
 use super::rewrite::{Rewriter, SchemaSide};
 use super::vocabulary::{IN_PLACE, MANY, NAMED, ONE};
-use super::{access, cycles, pattern, unsatisfiable};
-use crate::tree::{Files, Located, ReferenceTarget, unreadable, unresolved};
-use crate::{DocumentOptions, Formats, Unsupported};
+use super::{access, cycles, discriminator, pattern, unsatisfiable};
+use crate::tree::{Files, Located, ReferenceTarget, join, unreadable, unresolved};
+use crate::{Discriminators, DocumentOptions, Formats, Unsupported};
 
 /// The state of the walk.
 pub(super) struct SchemaWalk<'w> {
@@ -23,6 +23,7 @@ pub(super) struct SchemaWalk<'w> {
     pub(super) dialect: Dialect,
     pub(super) formats: Formats,
     pub(super) unsupported: Unsupported,
+    pub(super) discriminators: Discriminators,
     pub(super) side: SchemaSide,
     pub(super) rewriter: Rewriter<'w>,
     pub(super) visited: HashSet<String>,
@@ -50,6 +51,7 @@ impl<'w> SchemaWalk<'w> {
             dialect,
             formats,
             unsupported: options.unsupported,
+            discriminators: options.discriminators,
             side: SchemaSide::Requests,
             rewriter: Rewriter { files, dialect, formats },
             visited: HashSet::new(),
@@ -90,10 +92,28 @@ impl<'w> SchemaWalk<'w> {
             let message = format!("`{keyword}` is not checked, because a part of it cannot be used");
             self.warn(&pointer, span, "unsupported", message, None, diagnostics);
         }
+        if self.discriminators == Discriminators::Decide {
+            self.decide(document, diagnostics);
+        }
         access::relax_required(document, &self.visited, &std::mem::take(&mut self.flagged));
         self.unsatisfiable(document, diagnostics);
         self.visited.extend(before);
         (losses, self.is_valid)
+    }
+
+    /// Lets discriminators decide, and warns of those that cannot.
+    fn decide(&mut self, document: &mut Value, diagnostics: &mut Diagnostics) {
+        let mut pointers: Vec<String> = self.visited.iter().cloned().collect();
+        pointers.sort_unstable();
+        for pointer in pointers {
+            if let Err(target) = discriminator::decide(document, &pointer) {
+                let span = self.root.node.nearest(&join(&pointer, "discriminator")).span;
+                let message = format!(
+                    "`discriminator` decides nothing: its mapping names `{target}`, which is no branch"
+                );
+                self.warn(&pointer, span, "unsupported", message, None, diagnostics);
+            }
+        }
     }
 
     /// Warns of schemas that admit nothing.

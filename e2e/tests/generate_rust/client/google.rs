@@ -30,6 +30,9 @@ members:
   error.message: What went wrong, for a developer, in English
   error.status: The canonical code
   error.details: An ErrorInfo with the reason, and what else a program needs
+# Extend this contract to change it: `extends: google` and `settings: { domain: shop.example }`.
+settings:
+  domain: demur.example
 formats:
   default:
     error:
@@ -37,7 +40,7 @@ formats:
       message: $message
       status: $type
       details:
-        - { "@type": type.googleapis.com/google.rpc.ErrorInfo, reason: $code, domain: demur.example, metadata: {} }
+        - { "@type": type.googleapis.com/google.rpc.ErrorInfo, reason: $code, domain: $settings.domain, metadata: {} }
         - { "@type": type.googleapis.com/google.rpc.RequestInfo, requestId: $request_id }
   violations:
     error:
@@ -45,9 +48,19 @@ formats:
       message: $message
       status: $type
       details:
-        - { "@type": type.googleapis.com/google.rpc.ErrorInfo, reason: $code, domain: demur.example, metadata: {} }
+        - { "@type": type.googleapis.com/google.rpc.ErrorInfo, reason: $code, domain: $settings.domain, metadata: {} }
         - "@type": type.googleapis.com/google.rpc.BadRequest
           fieldViolations: [{ field: $violation.field, description: $violation.message, reason: $violation.rule }]
+        - { "@type": type.googleapis.com/google.rpc.RequestInfo, requestId: $request_id }
+  # With the delay of Retry-After, which Google's libraries read here.
+  delayed:
+    error:
+      code: $status
+      message: $message
+      status: $type
+      details:
+        - { "@type": type.googleapis.com/google.rpc.ErrorInfo, reason: $code, domain: $settings.domain, metadata: {} }
+        - { "@type": type.googleapis.com/google.rpc.RetryInfo, retryDelay?: $retry_delay }
         - { "@type": type.googleapis.com/google.rpc.RequestInfo, requestId: $request_id }
 violations:
   field: path
@@ -122,11 +135,13 @@ errors:
   RATE_LIMIT_EXCEEDED:
     status: 429
     type: RESOURCE_EXHAUSTED
+    format: delayed
     message: { default: "There are more requests than the rate allows.", open: true }
     on: [rate, credential.throttled, credits.held]
   QUOTA_EXCEEDED:
     status: 429
     type: RESOURCE_EXHAUSTED
+    format: delayed
     message: { default: "The quota is used up.", open: true }
     on: [quota]
   # Google's libraries retry every 429, and no payment arrives between two attempts.
@@ -144,6 +159,7 @@ errors:
   SERVICE_UNAVAILABLE:
     status: 503
     type: UNAVAILABLE
+    format: delayed
     message: The service is not available at the moment.
     on: [overloaded, store, upstream.unreachable, upstream.unavailable, upstream.unhealthy]
   INTERNAL_ERROR:

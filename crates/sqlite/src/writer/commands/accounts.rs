@@ -1,8 +1,8 @@
 //! Commands about accounts and their credits.
 
 use demur_admission::{
-    Account, AccountId, AccountStatement, CommandFault, DirectoryChange, Insufficient, OperationId, Reply,
-    TooLarge,
+    Account, AccountId, AccountStatement, CommandFault, DirectoryChange, GrantDay, Insufficient, OperationId,
+    Reply, TooLarge,
 };
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -20,6 +20,7 @@ pub(super) fn create(
     id: Option<&AccountId>,
     name: &str,
     plan: &str,
+    grant_day: Option<GrantDay>,
     at: Timestamp,
     ledger: &mut LedgerTx<'_>,
     shared: &WriterShared,
@@ -31,7 +32,7 @@ pub(super) fn create(
     if directory::account(ledger.transaction, &id)?.is_some() {
         return Ok(Err(CommandFault::AccountExists { account: id }));
     }
-    let account = Account { id, name: name.to_owned(), plan: plan.to_owned() };
+    let account = Account { id, name: name.to_owned(), plan: plan.to_owned(), grant_day };
     directory::insert_account(ledger.transaction, &account, at)?;
     // Nothing to invalidate: the account has no keys yet.
     show(&account.id, at, ledger, shared)
@@ -51,6 +52,22 @@ pub(super) fn set_plan(
         return Ok(Err(CommandFault::UnknownPlan { plan: plan.to_owned() }));
     }
     directory::set_plan(ledger.transaction, id, plan)?;
+    let shown = show(id, at, ledger, shared)?;
+    Ok(shown.map(|(reply, _)| (reply, vec![DirectoryChange::Account(id.clone())])))
+}
+
+pub(super) fn set_grant_day(
+    id: &AccountId,
+    day: Option<GrantDay>,
+    at: Timestamp,
+    ledger: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
+    // A month that is due begins on the day that has applied until now.
+    if let Err(fault) = show(id, at, ledger, shared)? {
+        return Ok(Err(fault));
+    }
+    directory::set_grant_day(ledger.transaction, id, day)?;
     let shown = show(id, at, ledger, shared)?;
     Ok(shown.map(|(reply, _)| (reply, vec![DirectoryChange::Account(id.clone())])))
 }
@@ -82,14 +99,15 @@ pub(super) fn adjust(
     if let Some(fault) = fault(account, ledger)? {
         return Ok(Err(fault));
     }
-    let Some(Account { plan, .. }) = directory::account(ledger.transaction, account)? else {
+    let Some(known) = directory::account(ledger.transaction, account)? else {
         return Ok(Err(CommandFault::UnknownAccount { account: account.clone() }));
     };
     if adjustment.reason.trim().is_empty() {
         return Ok(Err(CommandFault::MissingReason));
     }
     // Expire old credits first: they can no longer be withdrawn.
-    let balance = ledger.balance(account, shared.plans.plan(&plan).credits.as_ref(), at)?;
+    let plan = shared.plans.plan(&known.plan);
+    let balance = ledger.balance(account, known.monthly(&plan).as_deref(), at)?;
     match adjustment.earlier_amount(ledger)? {
         Some(before) if before != adjustment.amount => return Ok(Err(CommandFault::OperationMismatch)),
         Some(_) => {}
@@ -222,8 +240,9 @@ pub(super) fn show(
     let deleted = directory::deleted(ledger.transaction, id)?;
     let plan = shared.plans.plan(&account.plan);
     // A deleted account is granted nothing any more.
-    let monthly = plan.credits.as_ref().filter(|_| deleted.is_none());
-    let credits = ledger.balance(id, monthly, at)?;
+    let monthly = account.monthly(&plan).filter(|_| deleted.is_none());
+    let credits = ledger.balance(id, monthly.as_deref(), at)?;
+    drop(monthly);
     let limits = match deleted {
         Some(_) => Vec::new(),
         None => {
