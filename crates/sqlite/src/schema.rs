@@ -1,4 +1,5 @@
 //! The tables, and the migration of an older database.
+//! Long because it has the statements of every schema version, which are read one after the other.
 //!
 //! Times are microseconds since 1970, grant days are dates as text. Invariants are also `CHECK` constraints, so that a
 //! mistake in the program fails the transaction instead of corrupting the ledger.
