@@ -5,6 +5,19 @@ use demur_journal::{Entry, Explanation};
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// All stages, in their order.
+pub(crate) const STAGES: [&str; 9] = [
+    "request",
+    "authentication",
+    "authorization",
+    "rate",
+    "quota",
+    "validation",
+    "rules",
+    "credits",
+    "upstream",
+];
+
 /// A class of errors, which has a colour and a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Class {

@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::{Page, parameter, unreadable};
-use crate::view::{Class, Row, code};
+use crate::view::{Class, Row, STAGES, code};
 
 /// The rows of the table.
 const ROWS: usize = 200;
@@ -93,18 +93,7 @@ pub(crate) fn page(reader: &Reader, query: &str) -> Result<Page, String> {
     };
     let apis: Vec<(&str, &str)> = counted.apis.iter().map(|api| (api.as_str(), api.as_str())).collect();
     let classes: Vec<(&str, &str)> = Class::ALL.iter().map(|class| (class.id(), class.name())).collect();
-    let stages = [
-        "request",
-        "authentication",
-        "authorization",
-        "rate",
-        "quota",
-        "validation",
-        "rules",
-        "credits",
-        "upstream",
-    ];
-    let stages: Vec<(&str, &str)> = stages.iter().map(|stage| (*stage, *stage)).collect();
+    let stages = STAGES.map(|stage| (stage, stage));
     let values = context! {
         rows, last, minutes => MINUTES,
         tiles => counted.tiles, total => counted.total, is_capped => counted.is_capped,

@@ -4,20 +4,7 @@ use demur_journal::{Entry, Explanation, PastedId, Reader, request_ids};
 use minijinja::{Value, context};
 
 use super::{Page, parameter, unreadable};
-use crate::view::{Class, capitalized, code, moment, retry, verdict};
-
-/// All stages, in their order.
-const STAGES: [&str; 9] = [
-    "request",
-    "authentication",
-    "authorization",
-    "rate",
-    "quota",
-    "validation",
-    "rules",
-    "credits",
-    "upstream",
-];
+use crate::view::{Class, STAGES, capitalized, code, moment, retry, verdict};
 
 /// The address of the page for what was pasted: it has the ID and nothing else of it.
 pub(crate) fn address_of(pasted: &str) -> String {
