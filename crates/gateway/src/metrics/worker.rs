@@ -143,21 +143,11 @@ impl SnapshotMetrics {
         let error = address(rejection.map(|rejection| rejection.code()));
         let (api, operation) = (address(record.api()), address(record.operation()));
         let key = (api, operation, error, method as u8, status, is_secure);
-        let known = self.known.borrow().get(&key).cloned();
-        let histogram = known.unwrap_or_else(|| {
-            let histogram = self.series.request(self.labels(record, method, status, is_secure));
-            self.known.borrow_mut().insert(key, Arc::clone(&histogram));
-            histogram
-        });
-        histogram.observe(duration);
+        let new = || self.series.request(self.labels(record, method, status, is_secure));
+        self.known.borrow_mut().entry(key).or_insert_with(new).observe(duration);
         if let (Some(took), Some(api)) = (record.timing(Stage::Upstream), record.api()) {
-            let known = self.upstreams.borrow().get(&address(Some(api))).cloned();
-            let histogram = known.unwrap_or_else(|| {
-                let histogram = self.series.upstream(api);
-                self.upstreams.borrow_mut().insert(address(Some(api)), Arc::clone(&histogram));
-                histogram
-            });
-            histogram.observe(took);
+            let mut upstreams = self.upstreams.borrow_mut();
+            upstreams.entry(address(Some(api))).or_insert_with(|| self.series.upstream(api)).observe(took);
         }
         if let Some(rejection) = rejection {
             let labels = RejectionLabels {
