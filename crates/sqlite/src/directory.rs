@@ -290,10 +290,11 @@ pub(crate) fn delete_account(connection: &Connection, id: &AccountId, at: Timest
     for sql in [
         "UPDATE account SET deleted = ?2 WHERE id = ?1 AND deleted IS NULL",
         "UPDATE key SET revoked = ?2 WHERE account = ?1 AND revoked IS NULL",
-        "DELETE FROM claim WHERE account = ?1 AND ?2 IS NOT NULL",
-        "DELETE FROM quota_use WHERE account = ?1 AND ?2 IS NOT NULL",
     ] {
         connection.prepare_cached(sql)?.execute(params![id.as_str(), at.as_microsecond()])?;
+    }
+    for sql in ["DELETE FROM claim WHERE account = ?1", "DELETE FROM quota_use WHERE account = ?1"] {
+        connection.prepare_cached(sql)?.execute([id.as_str()])?;
     }
     Ok(())
 }
