@@ -2,40 +2,23 @@
 // what the keyboard does, and whether a probe in what a caller sends becomes more than text. Prints one JSON object.
 //
 //   node console.mjs CHROMIUM LOGIN_LINK REQUEST_ID [FOLDER_FOR_PICTURES]
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
-import puppeteer from "puppeteer-core";
+import { describe, inspect, launch, newPage } from "./browser.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const [chromium, link, id, pictures] = process.argv.slice(2);
 const base = new URL(link).origin;
 const problems = [];
 const seen = {};
 let checked = 0;
 
-const browser = await puppeteer.launch({
-  executablePath: chromium,
-  headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"],
-});
+const browser = await launch(chromium);
 
-async function open(path, { dark = false, width = 1280 } = {}) {
-  const page = await browser.newPage();
-  const where = `${path} (${dark ? "dark" : "light"}, ${width})`;
-  page.on("console", (message) => {
-    if (["error", "warn"].includes(message.type())) problems.push(`${where}: console: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => problems.push(`${where}: script: ${error.message}`));
+async function open(path, view = {}) {
+  const where = describe(path, view);
+  const page = await newPage(browser, base, where, view, problems);
   page.on("dialog", async (dialog) => {
     problems.push(`${where}: a probe ran: ${dialog.message()}`);
     await dialog.dismiss();
   });
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.origin !== base) problems.push(`${where}: requests ${request.url()}`);
-  });
-  await page.setViewport({ width, height: 900 });
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
   await page.goto(path.startsWith("http") ? path : base + path, { waitUntil: "load" });
   return [page, where];
 }
@@ -64,14 +47,7 @@ async function open(path, { dark = false, width = 1280 } = {}) {
 for (const path of ["/", "/?class=auth", `/request?id=${id}`, "/request", "/errors", "/errors?range=24h", "/accounts"]) {
   for (const [name, view] of [["light", {}], ["dark", { dark: true }], ["phone", { width: 390 }]]) {
     const [page, where] = await open(path, view);
-    await page.evaluate(axe);
-    const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-    for (const violation of result.violations) {
-      const nodes = violation.nodes.slice(0, 3).map((node) => node.target.join(" "));
-      problems.push(`${where}: ${violation.id}: ${violation.help}: ${nodes.join(", ")}`);
-    }
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
-    if (wide) problems.push(`${where}: scrolls sideways`);
+    await inspect(page, where, problems);
     if (await page.$("[data-probe]")) problems.push(`${where}: a probe became an element`);
     if (pictures) {
       const file = path.replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "live";

@@ -2,36 +2,19 @@
 // what the keyboard does. Prints one JSON object: { problems: [...], checked: number, keyboard: {...} }.
 //
 //   node pages.mjs CHROMIUM BASE PAGE...
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
-import puppeteer from "puppeteer-core";
+import { describe, inspect, launch, newPage } from "./browser.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const [chromium, base, ...pages] = process.argv.slice(2);
-const host = new URL(base).host;
+const origin = new URL(base).origin;
 const problems = [];
 let checked = 0;
 
-const browser = await puppeteer.launch({
-  executablePath: chromium,
-  headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"],
-});
+const browser = await launch(chromium);
 
-async function open(path, { dark = false, width = 1280 } = {}) {
-  const page = await browser.newPage();
-  const where = `${path} (${dark ? "dark" : "light"}, ${width})`;
-  page.on("console", (message) => {
-    if (["error", "warn"].includes(message.type())) problems.push(`${where}: console: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => problems.push(`${where}: script: ${error.message}`));
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.host !== host) problems.push(`${where}: requests ${request.url()}`);
-  });
+async function open(path, view = {}) {
+  const where = describe(path, view);
+  const page = await newPage(browser, origin, where, view, problems);
   page.on("requestfailed", (request) => problems.push(`${where}: failed: ${request.url()}`));
-  await page.setViewport({ width, height: 900 });
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
   const response = await page.goto(base + path, { waitUntil: "load" });
   if (!response.ok()) problems.push(`${where}: ${response.status()}`);
   return [page, where];
@@ -40,15 +23,7 @@ async function open(path, { dark = false, width = 1280 } = {}) {
 for (const path of pages) {
   for (const view of [{}, { dark: true }, { width: 390 }]) {
     const [page, where] = await open(path, view);
-    // Evaluated by the debugger, which the policy of the page does not concern.
-    await page.evaluate(axe);
-    const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-    for (const violation of result.violations) {
-      const nodes = violation.nodes.slice(0, 3).map((node) => node.target.join(" "));
-      problems.push(`${where}: ${violation.id}: ${violation.help}: ${nodes.join(", ")}`);
-    }
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
-    if (wide) problems.push(`${where}: scrolls sideways`);
+    await inspect(page, where, problems);
     checked++;
     await page.close();
   }

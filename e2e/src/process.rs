@@ -1,6 +1,7 @@
 //! Starts our binaries as processes, waits for them and kills them.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,7 +17,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command for one of our binaries, without settings from the environment.
 pub(crate) fn command(name: &str) -> Command {
-    let mut command = Command::new(binary(name));
+    prepared(binary(name))
+}
+
+fn prepared(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     for (variable, _) in env::vars_os() {
         if variable.to_string_lossy().starts_with("DEMUR_") {
             command.env_remove(variable);
@@ -28,33 +33,20 @@ pub(crate) fn command(name: &str) -> Command {
 
 /// Like [`command`], under these soft and hard limits on file descriptors.
 pub(crate) fn limited(name: &str, soft: u64, hard: u64) -> Command {
-    let plain = command(name);
-    let mut command = Command::new("sh");
     let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
-    command.arg("-c").arg(script).arg(plain.get_program());
-    for (variable, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(variable, value),
-            None => command.env_remove(variable),
-        };
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    through("sh", &script, name)
 }
 
 /// Like [`command`], in a session of its own: without a controlling terminal, as under a supervisor.
 pub(crate) fn without_terminal(name: &str) -> Command {
-    let plain = command(name);
-    let mut command = Command::new("python3");
-    let script = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])";
-    command.args(["-c", script]).arg(plain.get_program());
-    for (variable, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(variable, value),
-            None => command.env_remove(variable),
-        };
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    through("python3", "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])", name)
+}
+
+/// Like [`command`], started by a script, which becomes the program.
+fn through(interpreter: &str, script: &str, name: &str) -> Command {
+    let program = binary(name);
+    let mut command = prepared(interpreter);
+    command.arg("-c").arg(script).arg(program);
     command
 }
 
