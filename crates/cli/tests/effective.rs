@@ -66,7 +66,7 @@ fn meaning(text: &str, folder: &Path) -> Vec<String> {
     let (config, _) = demur_config::load_gateway(&Source::new("demur.yaml", text), folder)
         .unwrap_or_else(|found| panic!("{found}"));
     let mut lines: Vec<String> = format!("{config:#?}").lines().map(str::to_owned).collect();
-    // Where a rule stands in the file is no part of its meaning.
+    // The position of a rule in the file is not part of its meaning.
     lines.retain(|line| {
         !line.contains("span") && !line.trim().starts_with("start:") && !line.trim().starts_with("end:")
     });

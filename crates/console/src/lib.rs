@@ -25,7 +25,7 @@ pub use directory::Directory;
 use login::{COOKIE_NAME, Login};
 use pages::{Page, Pages};
 
-/// Nothing is loaded from elsewhere, and no script or style stands in a page.
+/// Everything is loaded from the console itself, and pages have no inline scripts or styles.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 const STYLE: &str = include_str!("../assets/console.css");

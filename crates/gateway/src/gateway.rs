@@ -192,7 +192,7 @@ impl RunningGateway {
     }
 
     /// Reports that the gateway is not ready, and serves as before. Returns how long the caller should wait, so that
-    /// whoever sends requests notices, before it calls [`shut_down`](Self::shut_down).
+    /// load balancers notice, before it calls [`shut_down`](Self::shut_down).
     pub fn leave(&self) -> Duration {
         self.lifecycle.is_leaving.store(true, Ordering::Relaxed);
         self.handle.shutdown_delay()

@@ -99,7 +99,7 @@ fn a_shutdown_is_announced_before_it_begins() {
     assert!(scene.try_probe("GET", "/health/live").is_err());
 }
 
-/// Whoever asks twice does not wait.
+/// A second SIGTERM skips the delay.
 #[test]
 fn a_second_signal_ends_the_delay() {
     let mut scene = Scene::start(", shutdown_delay: 10m");

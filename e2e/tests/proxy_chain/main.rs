@@ -1,5 +1,5 @@
-//! The hostile cases once more, through nginx and HAProxy before the gateway and behind it: where two readers of HTTP
-//! stand in a row, every request with a response is one request at the upstream, and there
+//! The hostile cases once more, through nginx and HAProxy before the gateway and behind it: where two parsers of HTTP
+//! follow each other, every request with a response is one request at the upstream, and there
 //! is no other. What one of the two repairs (nginx takes a line feed alone for a line's end) the other may then admit.
 
 #![allow(

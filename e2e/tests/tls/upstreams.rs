@@ -63,7 +63,7 @@ fn forwards_over_tls_to_servers_that_it_trusts() {
     assert_eq!(upstream.last().target, "/v1/items");
 }
 
-/// Each of them is the operator's trouble: the client is told that the upstream cannot be reached, and the log says why.
+/// The operator has to fix each of them: the client's error is that the upstream cannot be reached, and the log has the cause.
 #[test]
 fn rejects_servers_that_it_does_not_trust() {
     let (authority, other) = (Authority::new(), Authority::new());

@@ -103,7 +103,7 @@ fn show(store: &StoreArgs, key: &str, output: &Output) -> Result<Exit, CommandFa
     }
 }
 
-/// Reads a secret from standard input. It may come with the name of its scheme, as it stands in a header.
+/// Reads a secret from standard input. The name of its scheme may precede it, as in a header.
 fn read_secret() -> Result<String, CommandFailure> {
     let mut text = String::new();
     let read = std::io::stdin().lock().take(MAX_SECRET).read_to_string(&mut text);

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     if is_json {
         log::warnings(&warnings);
     }
-    // Before anyone is told that the gateway is ready: from then on, files may change.
+    // Before the gateway reports that it is ready: from then on, files may change.
     let reloader = Reloader::new(args, format, running.handle().clone(), read, reload, output);
     reload::listen(&reloader, running.store());
     let (addresses, listeners) = addresses(running.listeners());

@@ -206,7 +206,7 @@ impl ServerStream {
         self.0.state.borrow().socket.reset_on_drop();
     }
 
-    /// The connection ends between two requests: over TLS the client is told that nothing is missing.
+    /// The connection ends between two requests: over TLS, a `close_notify` shows that nothing is missing.
     pub fn finish(&self) {
         self.0.state.borrow_mut().socket.finish();
     }

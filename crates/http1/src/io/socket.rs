@@ -139,7 +139,7 @@ impl Socket {
         }
         if self.transport.is_buffered() {
             self.is_buffered = true;
-            // What does not fit is sent by whoever flushes.
+            // What does not fit is sent by the next flush.
             if let Poll::Ready(Err(error)) = self.poll_flush(&mut Context::from_waker(Waker::noop())) {
                 return Err(error);
             }

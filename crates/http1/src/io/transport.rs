@@ -48,7 +48,7 @@ impl Transport {
         match self {
             Transport::Tcp(tcp) => tcp.try_write(bytes),
             Transport::Other(stream) => {
-                // Whoever waits for the rest polls again, with a waker.
+                // The task that waits for the rest polls again, with a waker.
                 let mut cx = Context::from_waker(Waker::noop());
                 match Pin::new(stream).poll_write(&mut cx, bytes) {
                     Poll::Ready(written) => written,
