@@ -224,6 +224,9 @@ pub struct ImportedKey {
     /// What the key allows.
     #[serde(default)]
     pub grants: Grants,
+    /// What the key is for, in the operator's words.
+    #[serde(default)]
+    pub label: Option<String>,
     /// Free-form metadata of the owner.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,

@@ -415,6 +415,11 @@ fn keys_import() {
     ]);
     transcript.file("keys.jsonl", &[&line("3"), "{\"account\": \"acme\"}\n"].concat());
     transcript.run(&import);
+    let labelled = |label: &str| line("6").replace('}', &format!(", \"label\": \"{label}\"}}"));
+    transcript.file("keys.jsonl", &[line("3"), labelled("two\\nlines")].concat());
+    transcript.run(&import);
+    transcript.file("keys.jsonl", &labelled("the old shop"));
+    transcript.run(&import);
     transcript.file("keys.jsonl", &line("4").replace("acme", "acne"));
     transcript.run(&import);
     // More than fits into one command, with an unknown account at the end.
@@ -560,7 +565,15 @@ fn apply() {
     transcript.run(&[&apply[..], &["--format", "json"]].concat());
     transcript.file(
         "accounts.yaml",
-        "accounts:\n  - { id: 'no spaces', plan: fre }\n  - { plan: pro, nam: x }\n  - { id: acme, plan: pro }\n  - { id: acme, plan: free }\n",
+        "accounts:\n  - { id: acme, plan: free, grant_day: 31 }\n  - { id: late, plan: free, grant_day: 15 }\n",
+    );
+    transcript.run(&[&apply[..], &["--dry-run"]].concat());
+    transcript.run(&apply);
+    transcript.run(&["accounts", "show", "acme"]);
+    transcript.run(&[&apply[..], &["--format", "json"]].concat());
+    transcript.file(
+        "accounts.yaml",
+        "accounts:\n  - { id: 'no spaces', plan: fre }\n  - { plan: pro, nam: x }\n  - { id: acme, plan: pro, grant_day: 32 }\n  - { id: acme, plan: free }\n",
     );
     transcript.run(&apply);
     transcript.file("accounts.yaml", "");

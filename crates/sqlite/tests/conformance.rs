@@ -82,7 +82,8 @@ impl Fixture for Embedded {
     fn import(&self, account: &Account, form: ImportedForm, sha256: [u8; 32], now: Now) {
         let hash = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         let (account, expires, metadata) = (account.id.clone(), None, BTreeMap::new());
-        let keys = vec![ImportedKey { account, hash, expires, grants: Grants::default(), metadata }];
+        let keys =
+            vec![ImportedKey { account, hash, expires, grants: Grants::default(), label: None, metadata }];
         self.execute(Command::ImportKeys { form, hash_key: None, keys }, now);
     }
 

@@ -419,7 +419,14 @@ fn moves_an_imported_key_to_the_new_pepper_when_it_is_used() {
         let hash_key = matches!(hash_form, ImportedHash::HmacSha256(_)).then(|| "6b6579".to_owned());
         let form = ImportedForm { api: "shop".into(), prefix, shortest, longest, hash: hash_form };
         let (account, grants) = (acme(), Grants::default());
-        let keys = vec![ImportedKey { account, hash, expires: None, grants, metadata: BTreeMap::new() }];
+        let keys = vec![ImportedKey {
+            account,
+            hash,
+            expires: None,
+            grants,
+            label: None,
+            metadata: BTreeMap::new(),
+        }];
         run(&store, Command::ImportKeys { form, hash_key, keys }).unwrap();
     }
     run(&store, Command::NewPepper).unwrap();
@@ -450,7 +457,14 @@ fn imports_hmac_hashes_only_with_their_hash_key() {
         let form_hash = ImportedHash::HmacSha256("old".into());
         let form = ImportedForm { api: "shop".into(), prefix, shortest, longest, hash: form_hash };
         let (account, hash, grants) = (acme(), hash.to_owned(), Grants::default());
-        let keys = vec![ImportedKey { account, hash, expires: None, grants, metadata: BTreeMap::new() }];
+        let keys = vec![ImportedKey {
+            account,
+            hash,
+            expires: None,
+            grants,
+            label: None,
+            metadata: BTreeMap::new(),
+        }];
         run(&store, Command::ImportKeys { form, hash_key: hash_key.map(str::to_owned), keys })
     };
     let hash = "5f0cd89aa4ac0bb2ea4ba0b0d2bc5a1dd9eb4b2fbd0be8a5ba4ab5a6a4a1a0f7";
@@ -566,7 +580,8 @@ fn finds_a_key_by_its_secret() {
         longest: 64,
         hash: ImportedHash::Sha256,
     };
-    let keys = vec![ImportedKey { account: acme(), hash, expires, grants, metadata }];
+    let label = Some("old shop".to_owned());
+    let keys = vec![ImportedKey { account: acme(), hash, expires, grants, label, metadata }];
     let imported = run(&store, Command::ImportKeys { form, hash_key: None, keys });
     let Ok(Reply::KeysImported { keys }) = imported else { panic!() };
     let find = |secret: &str| match run(&store, Command::FindKey { secret: Secret::presented(secret) }) {
@@ -577,7 +592,7 @@ fn finds_a_key_by_its_secret() {
     let billing = Some("billing".to_owned());
     assert_eq!(find(issued.secret.expose()), Ok((id.clone(), billing.clone())), "its first secret");
     assert_eq!(find(rotated.secret.expose()), Ok((id, billing)), "its second secret");
-    assert_eq!(find(LEGACY), Ok((keys[0].clone(), None)));
+    assert_eq!(find(LEGACY), Ok((keys[0].clone(), Some("old shop".to_owned()))));
     let unknown = Secret::generate("shop").unwrap();
     for secret in [unknown.expose(), "", "legacy-0123456789abcdeg"] {
         assert_eq!(find(secret), Err(CommandFault::UnknownSecret), "{secret}");

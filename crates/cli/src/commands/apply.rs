@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use demur_admission::{Account, AccountId, Command, Page, Reply};
+use demur_admission::{Account, AccountId, Command, GrantDay, Page, Reply};
 use demur_gateway::Config;
 use demur_source::{Diagnostics, Fields, Node, Source, did_you_mean};
 use serde::Serialize;
@@ -19,6 +19,8 @@ struct Declared {
     id: AccountId,
     name: String,
     plan: String,
+    /// `None` leaves it as it is in the store.
+    grant_day: Option<GrantDay>,
 }
 
 /// What differs between the file and the store.
@@ -26,6 +28,7 @@ struct Declared {
 struct Difference {
     create: Vec<Creation>,
     change: Vec<PlanChange>,
+    grant_day: Vec<GrantDayChange>,
     /// Names are set when an account is created, and stay.
     other_name: Vec<String>,
     unchanged: usize,
@@ -38,6 +41,7 @@ struct Creation {
     account: AccountId,
     name: String,
     plan: String,
+    grant_day: Option<GrantDay>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +49,14 @@ struct PlanChange {
     account: AccountId,
     from: String,
     to: String,
+}
+
+#[derive(Serialize)]
+struct GrantDayChange {
+    account: AccountId,
+    /// `None` is that of the plan.
+    from: Option<GrantDay>,
+    to: GrantDay,
 }
 
 /// What a run has done, for programs.
@@ -109,6 +121,15 @@ fn read_account(
         fields.missing("plan", found);
     }
     let name = fields.text("name", found);
+    let grant_day = fields.entry("grant_day").and_then(|(_, node)| {
+        let text = node.scalar_text().unwrap_or_default();
+        let day = text.parse().ok().and_then(|number: u8| GrantDay::try_from(number).ok());
+        if day.is_none() {
+            let message = format!("`{text}` is not a day of the month");
+            found.error(source, node.span, "grant-day", message, "write a number from 1 to 31".to_owned());
+        }
+        day
+    });
     fields.finish(found);
     let id = id.and_then(|(text, span)| match text.parse::<AccountId>() {
         Ok(id) => Some(id),
@@ -140,7 +161,7 @@ fn read_account(
         None
     });
     let id = id?;
-    Some(Declared { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, plan: plan? })
+    Some(Declared { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, plan: plan?, grant_day })
 }
 
 /// All accounts of the store.
@@ -164,17 +185,24 @@ fn stored(config: &Config) -> Result<BTreeMap<AccountId, Account>, CommandFailur
 
 fn difference(declared: Vec<Declared>, mut stored: BTreeMap<AccountId, Account>) -> Difference {
     let mut difference = Difference::default();
-    for Declared { id, name, plan } in declared {
+    for Declared { id, name, plan, grant_day } in declared {
         let Some(account) = stored.remove(&id) else {
-            difference.create.push(Creation { account: id, name, plan });
+            difference.create.push(Creation { account: id, name, plan, grant_day });
             continue;
         };
         if account.name != name {
             difference.other_name.push(id.as_str().to_owned());
         }
-        match account.plan == plan {
-            true => difference.unchanged += 1,
-            false => difference.change.push(PlanChange { account: id, from: account.plan, to: plan }),
+        let other_day = grant_day.filter(|day| account.grant_day != Some(*day));
+        if account.plan == plan && other_day.is_none() {
+            difference.unchanged += 1;
+        }
+        if let Some(to) = other_day {
+            let change = GrantDayChange { account: id.clone(), from: account.grant_day, to };
+            difference.grant_day.push(change);
+        }
+        if account.plan != plan {
+            difference.change.push(PlanChange { account: id, from: account.plan, to: plan });
         }
     }
     difference.not_in_file = stored.into_keys().map(|id| id.as_str().to_owned()).collect();
@@ -183,17 +211,20 @@ fn difference(declared: Vec<Declared>, mut stored: BTreeMap<AccountId, Account>)
 
 /// Applies one change after the other. What was done stays if a later one is rejected: the next run does the rest.
 fn apply(config: &Config, difference: &Difference) -> Result<(), CommandFailure> {
-    let creations = difference.create.iter().map(|Creation { account, name, plan }| Command::CreateAccount {
-        account: Some(account.clone()),
-        name: name.clone(),
-        plan: plan.clone(),
-        grant_day: None,
+    let creations = difference.create.iter().map(|creation| Command::CreateAccount {
+        account: Some(creation.account.clone()),
+        name: creation.name.clone(),
+        plan: creation.plan.clone(),
+        grant_day: creation.grant_day,
     });
     let changes = difference.change.iter().map(|PlanChange { account, to, .. }| Command::SetPlan {
         account: account.clone(),
         plan: to.clone(),
     });
-    for command in creations.chain(changes) {
+    let grant_days = difference.grant_day.iter().map(|GrantDayChange { account, to, .. }| {
+        Command::SetGrantDay { account: account.clone(), grant_day: Some(*to) }
+    });
+    for command in creations.chain(changes).chain(grant_days) {
         match execute(config, &command)? {
             Reply::Account(_) => {}
             other => return Err(unexpected(&other)),
@@ -203,15 +234,22 @@ fn apply(config: &Config, difference: &Difference) -> Result<(), CommandFailure>
 }
 
 fn human(difference: &Difference, is_dry_run: bool) -> String {
-    let Difference { create, change, other_name, unchanged, not_in_file } = difference;
+    let Difference { create, change, grant_day, other_name, unchanged, not_in_file } = difference;
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(
-        create.iter().map(|it| format!("+ {}  plan {}, name {}", it.account.as_str(), it.plan, it.name)),
-    );
+    lines.extend(create.iter().map(|it| {
+        let day = it.grant_day.map_or_else(String::new, |day| format!(", grant day {day}"));
+        format!("+ {}  plan {}, name {}{day}", it.account.as_str(), it.plan, it.name)
+    }));
     lines.extend(change.iter().map(|it| format!("~ {}  plan {} → {}", it.account.as_str(), it.from, it.to)));
+    lines.extend(grant_day.iter().map(|it| {
+        let from = it.from.map_or_else(|| "of the plan".to_owned(), |day| day.to_string());
+        format!("~ {}  grant day {from} → {}", it.account.as_str(), it.to)
+    }));
+    let changed: BTreeSet<&AccountId> =
+        change.iter().map(|it| &it.account).chain(grant_day.iter().map(|it| &it.account)).collect();
     let mode = if is_dry_run { "nothing was changed; to create" } else { "created" };
     let change_mode = if is_dry_run { "to change" } else { "changed" };
-    lines.push(format!("{mode}: {}, {change_mode}: {}, unchanged: {unchanged}", create.len(), change.len()));
+    lines.push(format!("{mode}: {}, {change_mode}: {}, unchanged: {unchanged}", create.len(), changed.len()));
     if !other_name.is_empty() {
         lines.push(format!("other names in the store, which stay: {}", other_name.join(", ")));
     }

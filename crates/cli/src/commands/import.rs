@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::key_prefix::prefixes;
-use super::{send, unexpected};
+use super::{label, send, unexpected};
 use crate::args::{HashKind, ImportKeysArgs};
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, counted};
@@ -137,10 +137,13 @@ fn keys(file: &Path) -> Result<Vec<ImportLine>, CommandFailure> {
             false => invalid(format!("{number}:{}", error.column()), "invalid JSON".to_owned()),
         })?;
         let is_hash = key.hash.len() == 64 && key.hash.bytes().all(|digit| digit.is_ascii_hexdigit());
-        match is_hash {
-            true => Ok((number, key)),
-            false => Err(invalid(number.to_string(), "`hash` must have 64 hexadecimal digits".to_owned())),
+        if !is_hash {
+            return Err(invalid(number.to_string(), "`hash` must have 64 hexadecimal digits".to_owned()));
         }
+        if key.label.as_deref().is_some_and(|text| label(text).is_err()) {
+            return Err(invalid(number.to_string(), "`label` must be some words on one line".to_owned()));
+        }
+        Ok((number, key))
     };
     lines.map(key).collect()
 }
@@ -171,7 +174,7 @@ mod tests {
         let metadata = BTreeMap::from([("note".to_owned(), "\"".repeat(metadata))]);
         let (account, hash, grants) =
             ("acme".parse().unwrap(), "0".repeat(64), demur_admission::Grants::default());
-        (1, ImportedKey { account, hash, expires: None, grants, metadata })
+        (1, ImportedKey { account, hash, expires: None, grants, label: None, metadata })
     }
 
     #[test]
@@ -193,6 +196,10 @@ mod tests {
             (r#"{"account": "acme", "hash": }"#, "2:29: invalid JSON"),
             (r#"{"account": "acme", "hash": 7}"#, "2: a member has the wrong type or an invalid value"),
             (r#"{"account": "acme", "hash": "s3cret"}"#, "2: `hash` must have 64 hexadecimal digits"),
+            (
+                r#"{"account": "acme", "hash": "0000000000000000000000000000000000000000000000000000000000000000", "label": "s3\ncret"}"#,
+                "2: `label` must be some words on one line",
+            ),
             (r#""s3cret""#, "2: a member has the wrong type or an invalid value"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();

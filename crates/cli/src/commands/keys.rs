@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::import::import;
 use super::key_prefix::{prefix, prefixes};
-use super::{execute, id, plain, unexpected};
+use super::{execute, id, label, plain, unexpected};
 use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand, StoreArgs};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
@@ -270,16 +270,6 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
         }
         other => Err(unexpected(&other)),
     }
-}
-
-/// A label: text on one line, without a secret.
-fn label(text: &str) -> Result<String, CommandFailure> {
-    let text = plain(text.trim())?;
-    if text.is_empty() || text.chars().any(char::is_control) {
-        let help = "write some words on one line, such as `--label \"billing service\"`".to_owned();
-        return Err(CommandFailure::usage("invalid label", help));
-    }
-    Ok(text)
 }
 
 fn metadata(given: &[String]) -> Result<BTreeMap<String, String>, CommandFailure> {

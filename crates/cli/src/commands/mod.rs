@@ -132,6 +132,16 @@ fn plain(text: &str) -> Result<String, CommandFailure> {
     Ok(text.to_owned())
 }
 
+/// A label: text on one line, without a secret.
+fn label(text: &str) -> Result<String, CommandFailure> {
+    let text = plain(text.trim())?;
+    if text.is_empty() || text.chars().any(char::is_control) {
+        let help = "write some words on one line, such as `--label \"billing service\"`".to_owned();
+        return Err(CommandFailure::usage("invalid label", help));
+    }
+    Ok(text)
+}
+
 /// Parses an ID.
 fn id<T: std::str::FromStr<Err = demur_admission::InvalidId>>(text: &str) -> Result<T, CommandFailure> {
     plain(text)?;

@@ -74,9 +74,7 @@ pub(super) fn create(
         return Ok(Err(fault));
     }
     if label.is_some_and(|label| !is_label(label)) {
-        let cause =
-            format!("a label must have 1 to {MAX_LABEL} bytes, without line breaks and control characters");
-        return Ok(Err(CommandFault::Unreadable { cause }));
+        return Ok(Err(CommandFault::Unreadable { cause: invalid_label() }));
     }
     if let Some(fault) = pepper_fault(shared) {
         return Ok(Err(fault));
@@ -150,6 +148,9 @@ pub(super) fn import(
         let Some(digest) = shared.secrets.pepper().imported_digest(&hash) else {
             return fault("internal error: a hash has no digest");
         };
+        if key.label.as_deref().is_some_and(|label| !is_label(label)) {
+            return fault(&invalid_label());
+        }
         let record = NewKey {
             api: &form.api,
             prefix: &form.prefix,
@@ -177,8 +178,8 @@ pub(super) fn import(
         return Ok(Err(fault));
     }
     directory::insert_form(ledger.transaction, form)?;
-    for (key, secret) in &records {
-        directory::insert_key(ledger.transaction, key, None, secret)?;
+    for ((record, secret), key) in records.iter().zip(keys) {
+        directory::insert_key(ledger.transaction, record, key.label.as_deref(), secret)?;
     }
     // In effect before the commit: a form without keys authenticates nobody.
     shared.secrets.set_forms(directory::imported_forms(ledger.transaction)?);
@@ -219,6 +220,10 @@ pub(super) fn find(
 
 fn is_label(text: &str) -> bool {
     (1..=MAX_LABEL).contains(&text.len()) && !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+fn invalid_label() -> String {
+    format!("a label must have 1 to {MAX_LABEL} bytes, without line breaks and control characters")
 }
 
 /// Returns the reply for a key that was changed.
