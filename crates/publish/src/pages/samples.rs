@@ -36,11 +36,18 @@ fn statuses(sample: &Sample<'_>) -> String {
     sample.retried.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The statuses after which `curl --retry` sends a request again.
+const CURL_RETRIES: [u16; 6] = [408, 429, 500, 502, 503, 504];
+
 fn curl(sample: &Sample<'_>) -> String {
-    let Sample { url, method, header, prefix, attempts, .. } = sample;
+    let Sample { url, method, header, prefix, attempts, retried, .. } = sample;
+    let all = match retried.iter().all(|status| CURL_RETRIES.contains(status)) {
+        true => "",
+        false => " --retry-all-errors",
+    };
     let retry = match attempts {
         0 | 1 => String::new(),
-        more => format!(" --retry {} --retry-max-time 300", more - 1),
+        more => format!(" --retry {}{all} --retry-max-time 300", more - 1),
     };
     let method = if *method == "GET" { String::new() } else { format!(" -X {method}") };
     format!(
