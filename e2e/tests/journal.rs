@@ -11,7 +11,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use demur_e2e::{
-    Client, Gateway, MockResponse, NewKey, Outcome, Request, Response, TestDir, Upstream, contract,
+    Client, Gateway, MockResponse, NewKey, Outcome, Request, Response, SmallDisk, TestDir, Upstream,
+    contract, with_own_mounts,
 };
 use serde_json::{Value as Json, json};
 
@@ -35,11 +36,14 @@ struct Shop {
 
 impl Shop {
     fn open(journal: &str) -> Self {
+        Self::open_in(TestDir::empty(), journal)
+    }
+
+    fn open_in(folder: TestDir, journal: &str) -> Self {
         let upstream = Upstream::start(|received| match received.target.ends_with("limit=7") {
             true => MockResponse::html(500),
             false => fine(),
         });
-        let folder = TestDir::empty();
         folder.write("openapi.yaml", OPENAPI);
         let text = format!(
             "demur: 2\nlisten: 127.0.0.1:0\nstore: sqlite:demur.db\n{journal}\nplans: {{ all: {{}} }}\napis:\n  - name: shop\n    \
@@ -206,4 +210,41 @@ fn serves_on_when_the_journal_is_deleted() {
     let later = shop.client.send(&Request::get("/items"));
     shop.explained(id(&later));
     assert_eq!(shop.explain(id(&first)).code, Some(1));
+}
+
+#[test]
+fn serves_on_when_the_disk_of_the_journal_is_full() {
+    match with_own_mounts("serves_on_when_the_disk_of_the_journal_is_full") {
+        Some(true) => {}
+        Some(false) => return,
+        None => panic!("no mount namespace here (`unshare -Urm`): a full disk cannot be shown"),
+    }
+    let folder = TestDir::empty();
+    let place = folder.path().join("journal");
+    fs::create_dir(&place).unwrap();
+    let disk = SmallDisk::mount(&place);
+    let shop = Shop::open_in(folder, "journal: journal/journal.db");
+    let reject = || shop.client.send(&Request::get("/items"));
+    shop.explained(id(&reject()));
+    disk.fill();
+    let mut rejected = Vec::new();
+    while !shop.gateway.log().contains("journal unavailable") {
+        assert!(rejected.len() < 20_000, "the disk is not full");
+        rejected.push(reject());
+        assert_eq!(shop.get("/items").status, 200);
+    }
+    rejected.extend((0..20).map(|_| reject()));
+    assert!(rejected.iter().all(|response| response.status == 401));
+    assert_eq!(shop.get("/items").status, 200);
+    disk.make_room();
+    shop.gateway.reveals("journal opened again");
+    shop.explained(id(&reject()));
+    let missing: Vec<Outcome> = rejected
+        .iter()
+        .map(|response| shop.explain(id(response)))
+        .filter(|outcome| outcome.code != Some(0))
+        .collect();
+    let counted = format!("; {} entries were lost in this time", missing.len());
+    assert!(missing.len() >= 20, "{missing:?}");
+    assert!(missing.iter().all(|outcome| outcome.stderr.contains(&counted)), "{:?}", missing.first());
 }

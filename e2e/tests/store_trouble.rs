@@ -8,14 +8,12 @@
     reason = "a test that cannot go on should stop and say where, or why it does not begin"
 )]
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Client, Example, Gateway, NewKey, Request, Response, TestDir};
+use demur_e2e::{Client, Example, Gateway, NewKey, Request, Response, SmallDisk, TestDir, with_own_mounts};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
@@ -135,32 +133,6 @@ fn folder_with_books() -> (TestDir, PathBuf) {
     (folder, books)
 }
 
-/// The test's process itself, begun once more where it may mount what it likes. `None` where the system does
-/// not let it.
-fn with_own_mounts(test: &str) -> Option<bool> {
-    const WITHIN: &str = "E2E_HAS_OWN_MOUNTS";
-    if std::env::var_os(WITHIN).is_some() {
-        return Some(true);
-    }
-    let may =
-        Command::new("unshare").args(["-Urm", "true"]).output().is_ok_and(|output| output.status.success());
-    if !may {
-        return None;
-    }
-    let mut again = Command::new("unshare");
-    again.arg("-Urm").arg(std::env::current_exe().unwrap()).args([test, "--exact", "--nocapture"]);
-    assert!(again.env(WITHIN, "1").status().unwrap().success());
-    Some(false)
-}
-
-/// Writes until nothing goes any more.
-fn fill(path: &Path) {
-    let mut ballast = File::create(path).unwrap();
-    for size in [4096, 1] {
-        while ballast.write_all(&vec![0; size]).and_then(|()| ballast.flush()).is_ok() {}
-    }
-}
-
 #[test]
 fn full_disk_rejects_charged_calls_and_loses_no_data() {
     match with_own_mounts("full_disk_rejects_charged_calls_and_loses_no_data") {
@@ -169,18 +141,15 @@ fn full_disk_rejects_charged_calls_and_loses_no_data() {
         None => return println!("no mount namespace here (`unshare -Urm`): a full disk cannot be shown"),
     }
     let (folder, books) = folder_with_books();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "books"]).arg(&books).status();
-    assert!(mount.unwrap().success());
+    let disk = SmallDisk::mount(&books);
     let mut scene = Scene::new(folder);
     for _ in 0..20 {
         assert_eq!(scene.search().status, 200);
     }
-    let ballast = books.join("ballast");
     for _ in 0..3 {
-        scene.go_through(|_| fill(&ballast), |_| fs::remove_file(&ballast).unwrap());
+        scene.go_through(|_| disk.fill(), |_| disk.make_room());
     }
     scene.prove_after_a_kill();
-    assert!(Command::new("umount").arg("--lazy").arg(&books).status().unwrap().success());
 }
 
 /// The same trouble where nothing may be mounted: the files may not grow any more.
