@@ -14,7 +14,7 @@ demo:
 
 # Downloads everything that the build and the tests need: crates, and the programs that the end-to-end tests run. After
 # it, `make test` works without a network, with CARGO_NET_OFFLINE=true.
-INSTALLERS := e2e/prometheus.sh e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
+INSTALLERS := e2e/prometheus.sh e2e/systemd.sh e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
 	e2e/python.sh e2e/schemathesis.sh e2e/desync.sh e2e/sdks/install.sh e2e/oracle/bodies/install.sh \
 	crates/validation/tests/documents.sh e2e/documents.sh e2e/generators/install.sh e2e/prism/install.sh
 
@@ -155,6 +155,7 @@ dist:
 	@! readelf --program-headers $(TARGET)/$(DIST_TARGET)/release/demur | grep -q INTERP || { echo "the binary is not static" >&2; exit 1; }
 	@mkdir -p $(TARGET)/dist/container
 	cp $(TARGET)/$(DIST_TARGET)/release/demur $(TARGET)/dist/container/
+	dist/sbom.py > $(TARGET)/dist/demur.cdx.json
 	dist/debian.sh $(TARGET)/$(DIST_TARGET)/release/demur $(TARGET)/dist
 
 # The journal: 20,000 rejections a second for a minute, and a lookup among ten million.
