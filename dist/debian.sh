@@ -14,6 +14,7 @@ if ! readelf --program-headers "$binary" | grep -q INTERP; then depends=; fi
 
 install -Dm 0755 "$binary" "$root/usr/bin/demur"
 install -Dm 0644 "$here/systemd/demur.service" "$root/usr/lib/systemd/system/demur.service"
+install -Dm 0644 "$here/systemd/demur.socket" "$root/usr/lib/systemd/system/demur.socket"
 install -Dm 0644 "$here/debian/demur.yaml" "$root/etc/demur/demur.yaml"
 install -Dm 0644 "$here/prometheus/alerts.yaml" "$root/usr/share/demur/prometheus/alerts.yaml"
 install -Dm 0644 "$here/grafana/demur.json" "$root/usr/share/demur/grafana/demur.json"

@@ -18,6 +18,7 @@ mod progress;
 mod reload;
 mod serving;
 mod signals;
+mod systemd;
 mod watch;
 
 use args::{Args, CliCommand};

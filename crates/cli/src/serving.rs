@@ -18,6 +18,7 @@ use crate::exit::{CommandFailure, cannot_read, missing_folder};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals::{SignalEvent, Signals};
+use crate::systemd;
 
 /// Loads a configuration and every file it refers to.
 ///
@@ -100,17 +101,18 @@ impl Running {
     ///
     /// `signals` are handled before any output: a supervisor may send one as soon as it reads that the gateway is ready.
     pub(crate) fn start(mut config: Config, signals: Signals) -> Result<Self, CommandFailure> {
-        let gateway = Gateway::bind(&config.listeners, config.operations_listener).map_err(
-            |BindError { address, error }| {
-                let help = match error.kind() {
-                    ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
-                    ErrorKind::PermissionDenied => "use a port above 1023: `--listen ADDRESS`",
-                    _ => "use a free address: `--listen ADDRESS`",
-                };
-                let help = help.to_owned();
-                CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
-            },
-        )?;
+        let mut inherited = systemd::inherited_sockets()?;
+        let bound = Gateway::bind_or_inherit(&config.listeners, config.operations_listener, &mut inherited);
+        systemd::reject_unused(&inherited)?;
+        let gateway = bound.map_err(|BindError { address, error }| {
+            let help = match error.kind() {
+                ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
+                ErrorKind::PermissionDenied => "use a port above 1023: `--listen ADDRESS`",
+                _ => "use a free address: `--listen ADDRESS`",
+            };
+            let help = help.to_owned();
+            CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
+        })?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
         config.store_probe = probe(&store);
@@ -163,6 +165,7 @@ impl Running {
                 }
             }
         }
+        systemd::notify_stopping();
         let delay = self.gateway.leave();
         if !delay.is_zero() {
             tracing::info!(delay = ?delay, "not ready");

@@ -71,15 +71,26 @@ pub struct BindError {
 impl Gateway {
     /// Binds the addresses of clients, and that of the operations listener: all or none.
     pub fn bind(listeners: &[Listener], operations: Option<SocketAddr>) -> Result<Self, BindError> {
-        let bound = listeners.iter().map(|listener| match bind(listener.address) {
-            Ok(socket) => Ok(BoundListener { listener: Arc::new(listener.clone()), socket }),
-            Err(error) => Err(BindError { address: listener.address, error }),
+        Self::bind_or_inherit(listeners, operations, &mut Vec::new())
+    }
+
+    /// The same, but uses the socket of `inherited` that listens on an address, if there is one, and takes it from there. A
+    /// supervisor that keeps such sockets open lets connections wait while the gateway restarts.
+    pub fn bind_or_inherit(
+        listeners: &[Listener],
+        operations: Option<SocketAddr>,
+        inherited: &mut Vec<TcpListener>,
+    ) -> Result<Self, BindError> {
+        let mut listen = |address| {
+            let socket = inherit(address, inherited).unwrap_or_else(|| bind(address));
+            socket.map_err(|error| BindError { address, error })
+        };
+        let bound = listeners.iter().map(|listener| {
+            let socket = listen(listener.address)?;
+            Ok(BoundListener { listener: Arc::new(listener.clone()), socket })
         });
         let bound = bound.collect::<Result<_, _>>()?;
-        let operations = operations
-            .map(|address| bind(address).map_err(|error| BindError { address, error }))
-            .transpose()?;
-        Ok(Self { bound, operations })
+        Ok(Self { bound, operations: operations.map(listen).transpose()? })
     }
 
     /// Starts to serve.
@@ -213,6 +224,12 @@ impl BoundListener {
     fn listener(&self) -> io::Result<Listener> {
         Ok(Listener { address: self.socket.local_addr()?, ..(*self.listener).clone() })
     }
+}
+
+fn inherit(address: SocketAddr, inherited: &mut Vec<TcpListener>) -> Option<io::Result<TcpListener>> {
+    let listens = |socket: &TcpListener| socket.local_addr().is_ok_and(|own| own == address);
+    let socket = inherited.swap_remove(inherited.iter().position(listens)?);
+    Some(socket.set_nonblocking(true).map(|()| socket))
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

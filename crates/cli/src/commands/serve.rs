@@ -18,6 +18,7 @@ use crate::preflight;
 use crate::reload::{self, Reloader};
 use crate::serving::{Running, load_with_inputs};
 use crate::signals::Ignored;
+use crate::systemd;
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let signals = Ignored::listen()?;
@@ -73,6 +74,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
         value["operations"] = operations.into();
     }
     output.result(&human, &value);
+    systemd::notify_ready();
     running.until_interrupted(Some(&|| reloader.on_signal()), output, is_json);
     Ok(Exit::Ok)
 }
