@@ -17,6 +17,7 @@ pub struct Gateway {
     process: Process,
     folder: TestDir,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     /// Secrets by API and label.
     keys: HashMap<(String, String), String>,
 }
@@ -86,18 +87,24 @@ impl Gateway {
         let url = ready["gateway"].as_str().unwrap_or_default();
         let address = url.split_once("://").and_then(|(_, address)| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("no address: {line}"));
+        let admin = ready["admin"].as_str().and_then(|url| url.split_once("://")?.1.parse().ok());
         let mut keys = HashMap::new();
         for (api, listed) in ready["apis"].as_object().into_iter().flatten() {
             for (label, secret) in listed["keys"].as_object().into_iter().flatten() {
                 keys.insert((api.clone(), label.clone()), secret.as_str().unwrap_or_default().to_owned());
             }
         }
-        Self { process, folder, address, keys }
+        Self { process, folder, address, admin, keys }
     }
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of its admin API, which the configuration must have.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.expect("the configuration has an admin API")
     }
 
     /// Its configuration, and the command line on that.

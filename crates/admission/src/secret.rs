@@ -84,6 +84,12 @@ impl Secret {
         prefix.is_some_and(|prefix| is_prefix(prefix) && Self::check(text, prefix).is_ok())
     }
 
+    /// Whether a word of `text` has the form of a key.
+    pub fn is_within(text: &str) -> bool {
+        let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-');
+        text.split(|char| !joins(char)).any(Self::has_form)
+    }
+
     /// Whether `text` has the form of a key with this prefix.
     pub fn check(text: &str, prefix: &str) -> Result<(), Malformed> {
         let bytes = text.as_bytes();

@@ -152,6 +152,9 @@ pub(crate) enum CliCommand {
     /// Manage accounts, credits and the ledger
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// Manage the tokens of the admin API, and read its audit log
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Create the accounts of a file that do not exist, and set the plans of those that do
     Apply(ApplyArgs),
 }
@@ -756,6 +759,55 @@ pub(crate) enum AccountsCommand {
         /// Date and time (RFC 3339)
         #[arg(long, value_name = "TIME")]
         before: jiff::Timestamp,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Manage the tokens of the admin API
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// List the audit log, newest entries first
+    Audit {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Only entries before the one with this number
+        #[arg(long, env = "DEMUR_AUDIT_BEFORE", value_name = "NUMBER")]
+        before: Option<i64>,
+        /// Maximum number of entries
+        #[arg(long, env = "DEMUR_AUDIT_LIMIT", default_value_t = 100, value_name = "COUNT")]
+        limit: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Create a token and print it once
+    Create {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// What the token is for, or whose it is; shown in the audit log
+        #[arg(long, env = "DEMUR_TOKEN_NAME", value_name = "NAME")]
+        name: String,
+        /// What the token may do: viewer, support, operator
+        #[arg(long, value_name = "ROLE")]
+        role: demur_admin::Role,
+        /// Time until the token expires
+        #[arg(long, default_value = "90d", value_name = "DURATION")]
+        expires_in: String,
+    },
+    /// List tokens, without their secrets
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Revoke a token permanently, effective immediately
+    Revoke {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Token ID, as printed by `demur admin token list`
+        #[arg(value_name = "ID")]
+        token: String,
     },
 }
 

@@ -3,6 +3,7 @@
 //! Data goes to standard output, messages to standard error. Exit codes: 0 success, 1 problems found, 2 usage error,
 //! 3 invalid configuration, 4 a file, an address or the store is unavailable.
 
+mod admin;
 mod args;
 mod commands;
 mod demo;
@@ -59,6 +60,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),
         CliCommand::Keys(keys) => commands::keys::run(&keys, &output),
         CliCommand::Apply(apply) => commands::apply::run(&apply, &output),
+        CliCommand::Admin(admin) => commands::admin::run(&admin, &output),
         CliCommand::Accounts(accounts) => commands::accounts::run(&accounts, &output),
     };
     match done {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
 use demur_gateway::{ApiConfig, Config, LogTarget, StoreUrl};
 use demur_source::{Diagnostics, Source, Span};
-use demur_sqlite::{GROUP_READABLE, InsecureFile, OpenError, Survey, exposed, exposed_files};
+use demur_sqlite::{GROUP_READABLE, InsecureFile, OpenError, PRIVATE, Survey, exposed, exposed_files};
 use jiff::Timestamp;
 use rustix::fs::{Access, access};
 
@@ -91,7 +91,11 @@ pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<InsecureFile>, Optio
         LogTarget::File(path) => exposed(path, GROUP_READABLE)?,
         LogTarget::Stderr | LogTarget::Stdout => None,
     };
-    Ok((exposed_files(path)?, log))
+    let mut files = exposed_files(path)?;
+    if let Some(admin) = &config.admin {
+        files.extend(exposed(&admin.path, PRIVATE)?);
+    }
+    Ok((files, log))
 }
 
 /// Why a file cannot be written, or created if it does not exist. Changes nothing.

@@ -1,15 +1,19 @@
-//! Reloads the configuration of a running gateway: on SIGHUP, for `demur reload`, and when its files change.
+//! Reloads the configuration of a running gateway: on SIGHUP, for `demur reload` and the admin API, and when its files change.
 //!
 //! A configuration is loaded and checked as at start, against the store too. If anything is wrong with it, or if it changes
 //! what takes effect at a restart only, it is rejected, and the gateway serves as before.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use demur_admin::{ApiInfo, Configuration, RejectedReload};
+use demur_admission::Plan;
 use demur_config::Inputs;
-use demur_gateway::{Config, GatewayHandle, LogFormat, ReloadError, ReloadSettings};
+use demur_gateway::{ApiConfig, Config, GatewayHandle, LogFormat, ReloadError, ReloadSettings};
 use demur_source::{Severity, Source};
 use demur_sqlite::Store;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{Listen, ServeArgs};
@@ -18,7 +22,7 @@ use crate::listeners::override_listeners;
 use crate::output::Output;
 use crate::serving::{Loaded, ReadFiles, load_with_inputs};
 use crate::watch::{Watch, WatchedFiles};
-use crate::{log, pages, preflight};
+use crate::{effective, log, pages, preflight};
 
 /// The most changes and reasons in one log event.
 const MOST_LOGGED: usize = 50;
@@ -32,6 +36,46 @@ pub(crate) enum Trigger {
     Command,
     /// A file has changed.
     Watch,
+    /// The admin API.
+    Admin,
+}
+
+/// What is served, as far as the admin API shows it or depends on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) plans: Vec<Plan>,
+    /// By their names.
+    pub(crate) apis: BTreeMap<String, ApiInfo>,
+    loaded_at: Timestamp,
+    inputs: Inputs,
+    last_rejected: Option<RejectedReload>,
+}
+
+impl Served {
+    /// What a configuration says. What it was read from is added when it is served.
+    pub(crate) fn of(config: &Config) -> Self {
+        let api = |api: &ApiConfig| {
+            let (settings, prefixes) = (&api.settings, &api.settings.authentication.prefixes);
+            let of_environments = prefixes.environments().filter_map(|environment| {
+                let prefix = prefixes.of(Some(environment))?;
+                Some((Some(environment.to_owned()), prefix.to_owned()))
+            });
+            let mut of_environments: Vec<_> = of_environments.collect();
+            if of_environments.is_empty() {
+                of_environments.push((None, prefixes.first().to_owned()));
+            }
+            let operations = settings.document.operations().iter().map(|known| known.id().to_owned());
+            let info = ApiInfo { prefixes: of_environments, operations: operations.collect() };
+            (settings.name.clone(), info)
+        };
+        Self {
+            plans: config.plans.clone(),
+            apis: config.apis.iter().map(api).collect(),
+            loaded_at: Timestamp::now(),
+            inputs: Inputs::default(),
+            last_rejected: None,
+        }
+    }
 }
 
 /// A request on the control socket.
@@ -72,7 +116,9 @@ pub(crate) struct Reloader {
     output: Output,
     watch: Watch,
     /// What is served was read from this. Locked for the whole of a reload.
-    served: Mutex<Inputs>,
+    inputs: Mutex<Inputs>,
+    /// The same with more. Locked for moments only.
+    served: Mutex<Served>,
 }
 
 impl Reloader {
@@ -81,7 +127,7 @@ impl Reloader {
         format: Option<LogFormat>,
         handle: GatewayHandle,
         read: ReadFiles,
-        settings: ReloadSettings,
+        (served, settings): (Served, ReloadSettings),
         output: &Output,
     ) -> Arc<Self> {
         let file = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
@@ -95,13 +141,37 @@ impl Reloader {
             handle,
             output: output.quieted(),
             watch,
-            served: Mutex::new(read.inputs),
+            served: Mutex::new(Served { inputs: read.inputs.clone(), ..served }),
+            inputs: Mutex::new(read.inputs),
+        })
+    }
+
+    /// What is served.
+    pub(crate) fn served(&self) -> Served {
+        self.lock_served().clone()
+    }
+
+    fn lock_served(&self) -> MutexGuard<'_, Served> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is served, for operators.
+    pub(crate) fn configuration(&self) -> Result<Configuration, String> {
+        let Served { loaded_at, inputs, last_rejected, .. } = self.served();
+        let effective = effective::of(&inputs.tree).map_err(|failure| failure.to_string())?;
+        Ok(Configuration {
+            file: self.file.clone(),
+            generation: self.handle.generation(),
+            loaded_at,
+            digest: inputs.files.digest_with(&effective.to_string()),
+            effective,
+            last_rejected,
         })
     }
 
     /// Reloads the configuration, and logs what has changed, or why it was rejected.
     pub(crate) fn reload(&self, trigger: Trigger) -> ProcessReply {
-        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut served = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         let (loaded, read) = self.load(&self.file);
         let settings = loaded.as_ref().ok().map(|(config, _)| config.reload);
         // Also after a mistake: the file in which it was corrected is a new reason to reload.
@@ -114,7 +184,10 @@ impl Reloader {
             if changes.is_empty() {
                 return Ok((None, changes, warnings));
             }
+            let now_served = Served { inputs: inputs.clone(), ..Served::of(&config) };
             let generation = self.apply(config)?;
+            let mut state = self.lock_served();
+            *state = Served { last_rejected: state.last_rejected.take(), ..now_served };
             Ok((Some(generation), changes, warnings))
         });
         match result {
@@ -133,6 +206,8 @@ impl Reloader {
             Err(failure) => {
                 self.handle.count_rejected();
                 let reasons = reasons(&failure);
+                let rejected = RejectedReload { at: Timestamp::now(), reasons: reasons.clone() };
+                self.lock_served().last_rejected = Some(rejected);
                 let reason = joined(&reasons);
                 tracing::error!(trigger, file = %shown, %reason, "config reload rejected");
                 ProcessReply::Rejected { file, reasons }
@@ -184,7 +259,7 @@ impl Reloader {
 
     /// What a reload of this file would do.
     fn compare(&self, file: &Path) -> ProcessReply {
-        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let served = self.inputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (loaded, ReadFiles { mut inputs, .. }) = load_with_inputs(file, &self.output);
         let compared = loaded.and_then(|(mut config, _)| {
             override_listeners(&mut config, &self.listen)?;
@@ -231,6 +306,7 @@ impl Trigger {
             Trigger::Signal => "signal",
             Trigger::Command => "command",
             Trigger::Watch => "watch",
+            Trigger::Admin => "admin",
         }
     }
 }

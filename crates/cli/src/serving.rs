@@ -7,8 +7,8 @@ use std::sync::Arc;
 use demur_admission::{Admission, Clock, Plans};
 use demur_config::{InputFiles, Inputs};
 use demur_gateway::{
-    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, StoreProbe,
-    StoreStatus, StoreUrl,
+    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, RunningService,
+    StoreProbe, StoreStatus, StoreUrl,
 };
 use demur_journal::{Journal, JournalSettings, Sink};
 use demur_source::{Diagnostics, Source};
@@ -93,6 +93,7 @@ pub(crate) fn load_with_inputs(path: &Path, output: &Output) -> (Loaded, ReadFil
 pub(crate) struct Running {
     gateway: RunningGateway,
     store: Arc<Store>,
+    admin: Option<RunningService>,
     signals: Signals,
 }
 
@@ -104,15 +105,7 @@ impl Running {
         let mut inherited = systemd::inherited_sockets()?;
         let bound = Gateway::bind_or_inherit(&config.listeners, config.operations_listener, &mut inherited);
         systemd::reject_unused(&inherited)?;
-        let gateway = bound.map_err(|BindError { address, error }| {
-            let help = match error.kind() {
-                ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
-                ErrorKind::PermissionDenied => "use a port above 1023: `--listen ADDRESS`",
-                _ => "use a free address: `--listen ADDRESS`",
-            };
-            let help = help.to_owned();
-            CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
-        })?;
+        let gateway = bound.map_err(not_bound)?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
         config.store_probe = probe(&store);
@@ -121,7 +114,7 @@ impl Running {
         let gateway = gateway.serve(config, admission, Clock::start()).map_err(|error| {
             CommandFailure::unavailable(format!("cannot start the workers: {error}"), None)
         })?;
-        Ok(Self { gateway, store, signals })
+        Ok(Self { gateway, store, admin: None, signals })
     }
 
     /// The listeners with their actual addresses.
@@ -132,6 +125,11 @@ impl Running {
     /// The URL of the operations listener.
     pub(crate) fn operations(&self) -> Option<String> {
         self.gateway.operations_listener().map(|address| format!("http://{address}"))
+    }
+
+    /// Serves the admin API to the end of the shutdown: the store is closed after it.
+    pub(crate) fn keep_admin(&mut self, admin: RunningService) {
+        self.admin = Some(admin);
     }
 
     /// The URL of the first listener.
@@ -177,12 +175,23 @@ impl Running {
             false => output.note("shutting down: completing open requests"),
         }
         self.gateway.shut_down();
+        drop(self.admin.take());
         self.store.close();
         match is_json {
             true => tracing::info!("stopped"),
             false => output.note("stopped"),
         }
     }
+}
+
+/// An address that cannot be listened on.
+pub(crate) fn not_bound(BindError { address, error }: BindError) -> CommandFailure {
+    let help = match error.kind() {
+        ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
+        ErrorKind::PermissionDenied => "use a port above 1023: `--listen ADDRESS`",
+        _ => "use a free address: `--listen ADDRESS`",
+    };
+    CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help.to_owned())
 }
 
 /// The state of the store, without keeping it open.

@@ -15,7 +15,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-http1", &[]),
     ("demur-engine", &["admission", "contract", "validation"]),
     ("demur-journal", &["contract"]),
-    ("demur-console", &["admission", "contract", "journal"]),
+    ("demur-admin", &["admission", "contract", "journal", "source", "validation"]),
+    ("demur-console", &["admin", "admission", "contract", "journal"]),
     ("demur-gateway", &["admission", "contract", "engine", "http1", "journal"]),
     ("demur-config", &["admission", "contract", "engine", "gateway", "source", "validation"]),
     ("demur-tower", &["admission", "config", "contract", "engine"]),
@@ -30,6 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "demur-cli",
         &[
+            "admin",
             "admission",
             "config",
             "console",

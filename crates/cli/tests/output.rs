@@ -607,6 +607,32 @@ fn explain() {
 }
 
 #[test]
+fn admin() {
+    let mut transcript = Transcript::new("admin");
+    transcript.run(&["admin", "token", "list"]);
+    transcript.file("demur.yaml", &format!("{CONFIGURATION}admin: 127.0.0.1:0\n"));
+    transcript.run(&["admin", "token", "list"]);
+    transcript.run(&["admin", "audit"]);
+    transcript.run(&["admin", "token", "create", "--name", "x", "--role", "root"]);
+    transcript.run(&["admin", "token", "create", "--name", " ", "--role", "viewer"]);
+    transcript.run(&["admin", "token", "create", "--name", "x", "--role", "viewer", "--expires-in", "soon"]);
+    transcript.run(&["admin", "token", "revoke", "tok_none"]);
+    transcript.file(
+        "demur.yaml",
+        &format!(
+            "{CONFIGURATION}admin: {{ address: '0.0.0.0:1', hosts: ['a:b'], path: demur.db, age: 1d }}\n"
+        ),
+    );
+    transcript.run(&["check"]);
+    transcript.file(
+        "demur.yaml",
+        &format!("{CONFIGURATION}admin: {{ address: '127.0.0.1:0', path: openapi.yaml }}\n"),
+    );
+    transcript.run(&["admin", "audit"]);
+    transcript.check();
+}
+
+#[test]
 fn serve() {
     let mut transcript = Transcript::new("serve");
     transcript.interrupt(&["serve", "--listen", "127.0.0.1:0"], "shop");

@@ -51,6 +51,7 @@ fn committed_files_name_their_schema_and_are_valid() {
         ("e2e/tests/configuration/sound/contract.yaml".to_owned(), "contract"),
         ("e2e/tests/configuration/sound/demur.yaml".to_owned(), "configuration"),
         ("crates/cli/src/commands/first-contract.yaml".to_owned(), "contract"),
+        ("crates/admin/data/contract.yaml".to_owned(), "contract"),
     ];
     let mut files = 0;
     for (file, kind) in contracts.chain(others) {
@@ -128,6 +129,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/trusted_proxies", "/properties/trusted_proxies"),
     ("/access_log", "/properties/access_log/anyOf/1"),
     ("/journal", "/properties/journal/anyOf/1"),
+    ("/admin", "/properties/admin/anyOf/1"),
     ("/reload", "/properties/reload"),
     ("/docs", "/properties/docs"),
     ("/plans/free", "/definitions/plan"),
@@ -166,7 +168,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 fn sound_configuration() -> Json {
     json(
         "{ demur: 2, listen: { address: '127.0.0.1:8443', tls: { certificates: [{ certificate: shop.pem, key: shop.key }] } },
-           limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, docs: { path: /pages }, reload: { watch: true },
+           limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, admin: { address: '127.0.0.1:8092' }, docs: { path: /pages }, reload: { watch: true },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },
            apis: [{ name: shop, contract: problem, openapi: openapi.yaml, mount: { path: /shop },

@@ -35,6 +35,19 @@ impl InputFiles {
         self.0.extend(other.0);
     }
 
+    /// A digest of this text and of all files, in hexadecimal digits.
+    pub fn digest_with(&self, text: &str) -> String {
+        let mut all = Sha256::new();
+        all.update(text.as_bytes());
+        for (path, digest) in &self.0 {
+            all.update(b"\0");
+            all.update(path.as_os_str().as_encoded_bytes());
+            all.update(b"\0");
+            all.update(digest.unwrap_or_default());
+        }
+        all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Whether all files still have these contents, or still cannot be read.
     pub fn is_current(&self) -> bool {
         self.0.iter().all(|(path, digest)| {

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use demur_admin::guard;
 use demur_journal::Reader;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, LOCATION, REFERRER_POLICY,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, REFERRER_POLICY,
     SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
@@ -57,28 +58,17 @@ impl Console {
 
     /// The response to a request. `body` is that of a form, at most [`MAX_FORM_BYTES`].
     pub fn respond(&self, head: &Parts, body: &[u8]) -> Response<Bytes> {
-        let mut response = self.answer(head, body);
-        let headers = response.headers_mut();
-        let constants = [
-            (CONTENT_SECURITY_POLICY, POLICY),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            // With `no-referrer` a form of ours would have no origin.
-            (REFERRER_POLICY, "same-origin"),
-            (CACHE_CONTROL, "no-store"),
-            (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-            (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        ];
-        for (name, value) in constants {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        response
+        with_headers(self.answer(head, body))
+    }
+
+    /// The response to a request that cannot be read, as this status says.
+    pub fn reject(&self, status: StatusCode) -> Response<Bytes> {
+        with_headers(self.message(status, "The request cannot be answered."))
     }
 
     fn answer(&self, head: &Parts, body: &[u8]) -> Response<Bytes> {
         // A name that somebody else's DNS points here must not read the console (DNS rebinding).
-        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let authority = head.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
-        if !self.hosts.iter().any(|known| known.eq_ignore_ascii_case(authority)) {
+        if !guard::is_known_host(head, &self.hosts) {
             return self
                 .message(StatusCode::MISDIRECTED_REQUEST, "The console is not served under this name.");
         }
@@ -88,7 +78,7 @@ impl Console {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
             return response;
         }
-        if is_post && !is_same_site(&head.headers) {
+        if is_post && !guard::is_same_site(&head.headers) {
             return self.message(StatusCode::FORBIDDEN, "The form was sent by another site.");
         }
         match (head.uri.path(), is_post) {
@@ -175,16 +165,6 @@ impl std::fmt::Debug for Console {
     }
 }
 
-/// Whether a form was sent by a page of the console: what browsers say of it, if they do.
-fn is_same_site(headers: &HeaderMap) -> bool {
-    let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let is_site = value("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
-    let host = value("host").unwrap_or_default();
-    let is_origin =
-        value("origin").is_none_or(|origin| origin.split_once("://").is_some_and(|(_, at)| at == host));
-    is_site && is_origin
-}
-
 /// The session in the cookies of a request.
 fn session(headers: &HeaderMap) -> &str {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -195,6 +175,24 @@ fn session(headers: &HeaderMap) -> &str {
 
 fn form_value(body: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The headers of all responses.
+fn with_headers(mut response: Response<Bytes>) -> Response<Bytes> {
+    let headers = response.headers_mut();
+    let constants = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // With `no-referrer` a form of ours would have no origin.
+        (REFERRER_POLICY, "same-origin"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in constants {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn html(text: String) -> Response<Bytes> {

@@ -64,6 +64,21 @@ pub struct Config {
     pub operations_listener: Option<SocketAddr>,
     /// The state of the store, for the operations listener.
     pub store_probe: StoreProbe,
+    /// The admin API. The program that embeds the gateway serves it.
+    pub admin: Option<AdminConfig>,
+}
+
+/// The admin API: where it is served, and where its tokens and its audit log are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Its address, with TLS unless only this machine can reach it.
+    pub listener: Listener,
+    /// The names under which it is served, beside those of this machine.
+    pub hosts: Vec<String>,
+    /// The file with its tokens and its audit log.
+    pub path: PathBuf,
+    /// Older entries of the audit log are deleted.
+    pub audit_max_age: Duration,
 }
 
 /// When the configuration is reloaded without a signal or a command.
@@ -186,6 +201,7 @@ impl Config {
             reload: ReloadSettings::default(),
             operations_listener: None,
             store_probe: StoreProbe::default(),
+            admin: None,
         }
     }
 }

@@ -11,24 +11,22 @@ use std::time::{Duration, SystemTime};
 
 use demur_admission::{Admission, Clock};
 use futures_util::future::{FutureExt, join_all};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::bind::{BindError, bind_or_inherit};
 use crate::config::{Config, Listener};
 use crate::listener::descriptors::Descriptors;
 use crate::metrics::{WorkerMetrics, WorkerSeries};
-use crate::operations::OperationsServer;
+use crate::operations::Operations;
 use crate::probes::Lifecycle;
 use crate::reload::{GatewayHandle, StaticSettings};
 use crate::scrape::{ReloadCounts, ScrapeContext};
+use crate::service::{BoundService, RunningService};
 use crate::snapshot::SnapshotCell;
 use crate::tls::watch::Certificates;
 use crate::worker::{AcceptedConnection, Worker};
 use crate::worker_context::WorkerContext;
-
-/// Connections that wait to be accepted. The kernel has its own limit.
-const BACKLOG: i32 = 4096;
 
 /// The delay before the next attempt when file descriptors run short or accepting fails.
 const RETRY: Duration = Duration::from_millis(5);
@@ -37,7 +35,7 @@ const RETRY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Gateway {
     bound: Vec<BoundListener>,
-    operations: Option<TcpListener>,
+    operations: Option<BoundService>,
 }
 
 /// One address that is bound.
@@ -55,17 +53,7 @@ pub struct RunningGateway {
     is_ending: Arc<AtomicBool>,
     acceptor: JoinHandle<()>,
     lifecycle: Arc<Lifecycle>,
-    operations: Option<OperationsServer>,
-    operations_address: Option<SocketAddr>,
-}
-
-/// An address that cannot be bound: it is in use, or not this machine's.
-#[derive(Debug)]
-pub struct BindError {
-    /// The address.
-    pub address: SocketAddr,
-    /// The error of the system.
-    pub error: io::Error,
+    operations: Option<RunningService>,
 }
 
 impl Gateway {
@@ -81,16 +69,14 @@ impl Gateway {
         operations: Option<SocketAddr>,
         inherited: &mut Vec<TcpListener>,
     ) -> Result<Self, BindError> {
-        let mut listen = |address| {
-            let socket = inherit(address, inherited).unwrap_or_else(|| bind(address));
-            socket.map_err(|error| BindError { address, error })
-        };
-        let bound = listeners.iter().map(|listener| {
-            let socket = listen(listener.address)?;
-            Ok(BoundListener { listener: Arc::new(listener.clone()), socket })
+        let bound = listeners.iter().map(|listener| match bind_or_inherit(listener.address, inherited) {
+            Ok(socket) => Ok(BoundListener { listener: Arc::new(listener.clone()), socket }),
+            Err(error) => Err(BindError { address: listener.address, error }),
         });
         let bound = bound.collect::<Result<_, _>>()?;
-        Ok(Self { bound, operations: operations.map(listen).transpose()? })
+        let operations =
+            operations.map(|address| BoundService::bind_or_inherit(&Listener::new(address), inherited));
+        Ok(Self { bound, operations: operations.transpose()? })
     }
 
     /// Starts to serve.
@@ -130,8 +116,7 @@ impl Gateway {
             .collect::<io::Result<Vec<Worker>>>()?;
         drop(context);
         let (reloads, lifecycle) = (Arc::new(ReloadCounts::new()), Arc::new(Lifecycle::default()));
-        let operations_address = self.operations.as_ref().map(TcpListener::local_addr).transpose()?;
-        let operations = self.operations.map(|socket| {
+        let operations = self.operations.map(|bound| {
             let context = ScrapeContext {
                 snapshots: Arc::clone(&snapshots),
                 workers: metrics.unwrap_or_default(),
@@ -143,7 +128,7 @@ impl Gateway {
                 lifecycle: Arc::clone(&lifecycle),
                 started: SystemTime::now(),
             };
-            OperationsServer::start(socket, context)
+            bound.serve("demur-operations", Arc::new(Operations(context)))
         });
         let operations = operations.transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -167,16 +152,7 @@ impl Gateway {
             log_writer.join();
         })?;
         let handle = GatewayHandle::new(started_with, snapshots, plans, reopener, reloads);
-        Ok(RunningGateway {
-            listeners,
-            handle,
-            ending,
-            is_ending,
-            acceptor,
-            lifecycle,
-            operations,
-            operations_address,
-        })
+        Ok(RunningGateway { listeners, handle, ending, is_ending, acceptor, lifecycle, operations })
     }
 }
 
@@ -199,7 +175,7 @@ impl RunningGateway {
 
     /// The address of the operations listener, with the port that the system chose for port 0.
     pub fn operations_listener(&self) -> Option<SocketAddr> {
-        self.operations_address
+        self.operations.as_ref().map(RunningService::address)
     }
 
     /// Reports that the gateway is not ready, and serves as before. Returns how long the caller should wait, so that
@@ -224,22 +200,6 @@ impl BoundListener {
     fn listener(&self) -> io::Result<Listener> {
         Ok(Listener { address: self.socket.local_addr()?, ..(*self.listener).clone() })
     }
-}
-
-fn inherit(address: SocketAddr, inherited: &mut Vec<TcpListener>) -> Option<io::Result<TcpListener>> {
-    let listens = |socket: &TcpListener| socket.local_addr().is_ok_and(|own| own == address);
-    let socket = inherited.swap_remove(inherited.iter().position(listens)?);
-    Some(socket.set_nonblocking(true).map(|()| socket))
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // So that a restart need not wait for old connections in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 /// What the listeners share.

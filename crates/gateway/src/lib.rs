@@ -6,6 +6,7 @@
 //! what a request may do, and renders error responses.
 
 mod access_log;
+mod bind;
 mod config;
 mod gateway;
 mod limits;
@@ -16,6 +17,7 @@ mod probes;
 mod proxy;
 mod reload;
 mod scrape;
+mod service;
 mod simulator;
 mod snapshot;
 mod tls;
@@ -25,18 +27,20 @@ mod worker;
 mod worker_context;
 
 pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
+pub use bind::BindError;
 pub use config::{
-    ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
+    AdminConfig, ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
     ReloadSettings, StoreUrl,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;
 pub use demur_http1::io::ServerLimits as ConnectionLimits;
-pub use gateway::{BindError, Gateway, RunningGateway};
+pub use gateway::{Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::MinBodyRate;
 pub use probes::{StoreProbe, StoreStatus};
 pub use reload::{GatewayHandle, ReloadError};
+pub use service::{BoundService, HttpService, RunningService};
 pub use simulator::{Simulation, SimulationSettings, Simulator, SimulatorBuilder};
 pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
 pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};

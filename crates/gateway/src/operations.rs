@@ -1,114 +1,42 @@
 //! The operations listener: health and metrics, at an address of its own.
 //!
-//! It is for probes and for Prometheus: it has no endpoint that changes anything, and shows no secret. It runs on a thread
-//! of its own, so that it answers while the workers are busy, and to the end of the shutdown.
-
-use std::io;
-use std::net::TcpListener;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+//! It is for probes and for Prometheus: it has no endpoint that changes anything, and shows no secret. It answers to the end
+//! of the shutdown.
 
 use bytes::Bytes;
-use demur_http1::Limits;
-use demur_http1::io::{After, Incoming, ServerLimits, ServerStream};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::task::LocalSet;
 
 use crate::scrape::ScrapeContext;
+use crate::service::HttpService;
 
-/// Connections at once; more are closed.
-const MAX_CONNECTIONS: usize = 64;
 /// The content type of the Prometheus text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-const RETRY: Duration = Duration::from_millis(50);
 
-/// The thread that serves. It ends when this is dropped.
-pub(crate) struct OperationsServer {
-    closing: Option<watch::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// Health and metrics, as a service.
+pub(crate) struct Operations(pub(crate) ScrapeContext);
 
-impl OperationsServer {
-    pub(crate) fn start(socket: TcpListener, context: ScrapeContext) -> io::Result<Self> {
-        let (closing, closed) = watch::channel(());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = thread::Builder::new().name("demur-operations".to_owned()).spawn(move || {
-            LocalSet::new().block_on(&runtime, run(socket, Arc::new(context), closed));
-        })?;
-        Ok(Self { closing: Some(closing), thread: Some(thread) })
+impl HttpService for Operations {
+    fn respond(&self, head: &Parts, _body: &[u8]) -> OperationsResponse {
+        respond(&head.method, head.uri.path(), &self.0)
+    }
+
+    fn reject(&self, status: StatusCode) -> OperationsResponse {
+        plain(status, "invalid request\n")
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        0
+    }
+
+    fn waits(&self) -> bool {
+        false
     }
 }
 
-impl Drop for OperationsServer {
-    fn drop(&mut self) {
-        self.closing = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported on standard error.
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn run(socket: TcpListener, context: Arc<ScrapeContext>, mut closed: watch::Receiver<()>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
-    let open = Rc::new(AtomicUsize::new(0));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            // The sender was dropped.
-            _ = closed.changed() => return,
-        };
-        let Ok((socket, _)) = accepted else {
-            tokio::time::sleep(RETRY).await;
-            continue;
-        };
-        if open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
-            continue;
-        }
-        open.fetch_add(1, Ordering::Relaxed);
-        let (open, context) = (Rc::clone(&open), Arc::clone(&context));
-        tokio::task::spawn_local(async move {
-            serve(socket, &context).await;
-            open.fetch_sub(1, Ordering::Relaxed);
-        });
-    }
-}
-
-/// Smaller than those of the listeners: probes send little.
-fn limits() -> ServerLimits {
-    let http = Limits { head_bytes: 8 * 1024, target_bytes: 1024, headers: 50, ..Limits::default() };
-    let timeout = Duration::from_secs(5);
-    ServerLimits { http, head_timeout: timeout, write_timeout: timeout, ..ServerLimits::default() }
-}
-
-async fn serve(socket: TcpStream, context: &ScrapeContext) {
-    let stream = ServerStream::new(socket, &[], limits());
-    loop {
-        let response = match stream.next().await {
-            Incoming::Request(request) => respond(request.method(), request.uri().path(), context),
-            Incoming::Bad(bad) => {
-                let status =
-                    StatusCode::from_u16(bad.error.kind().status()).unwrap_or(StatusCode::BAD_REQUEST);
-                stream.close();
-                plain(status, "invalid request\n")
-            }
-            Incoming::Closed => return,
-        };
-        if !matches!(stream.write(response).await, Ok(After::Request)) {
-            return;
-        }
-    }
-}
-
-type OperationsResponse = Response<Full<Bytes>>;
+type OperationsResponse = Response<Bytes>;
 
 fn respond(method: &Method, path: &str, context: &ScrapeContext) -> OperationsResponse {
     let endpoint: fn(&ScrapeContext) -> OperationsResponse = match path {
@@ -151,7 +79,7 @@ fn plain(status: StatusCode, text: &'static str) -> OperationsResponse {
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> OperationsResponse {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers: [(HeaderName, &str); 3] =
         [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];

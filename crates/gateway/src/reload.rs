@@ -18,7 +18,7 @@ use demur_contract::Contract;
 use demur_engine::{Api, Engine, PageLookup};
 
 use crate::access_log::{JournalFilter, LogFilters, LogReopener, LogSettings, LogTarget};
-use crate::config::{ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl};
+use crate::config::{AdminConfig, ApiConfig, Config, JournalConfig, Listener, Pages, StoreUrl};
 use crate::limits::ListenerLimits;
 use crate::scrape::ReloadCounts;
 use crate::simulator::SimulationSettings;
@@ -139,6 +139,7 @@ pub(crate) struct StaticSettings {
     pub(crate) access_log: LogSettings,
     /// Which requests it keeps is left out: a reload may change that.
     journal: Option<JournalConfig>,
+    admin: Option<AdminConfig>,
 }
 
 impl StaticSettings {
@@ -162,6 +163,10 @@ impl StaticSettings {
                 requests: JournalFilter::None,
                 ..*journal
             }),
+            admin: config
+                .admin
+                .as_ref()
+                .map(|admin| AdminConfig { path: absolute(&admin.path), ..admin.clone() }),
         }
     }
 
@@ -207,6 +212,7 @@ impl StaticSettings {
             ("access_log.output", log.target != other_log.target),
             ("access_log.format", log.format != other_log.format),
             ("journal", self.journal != other.journal),
+            ("admin", self.admin != other.admin),
         ];
         keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect()
     }

@@ -16,7 +16,7 @@ pub use entry::{Entry, EntryCheck, EntryViolation, EntryWouldReject};
 pub use explain::Explanation;
 pub use pasted::{PastedId, request_ids};
 #[cfg(feature = "sqlite")]
-pub use store::{Filter, Journal, JournalSettings, OpenError, Reader, Recorded, Span, StatusFilter};
+pub use store::{Filter, Journal, JournalSettings, Lookup, OpenError, Reader, Recorded, Span, StatusFilter};
 
 /// Takes the entries of requests. It never waits.
 pub trait Sink: Send + Sync + std::fmt::Debug {

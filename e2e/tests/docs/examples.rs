@@ -45,9 +45,9 @@ impl Session {
         let folder = tempfile::Builder::new().prefix("demur-docs-").tempdir().unwrap();
         let shell = Shell::start(folder.path());
         // All at once, so that no port is given out twice.
-        let sockets: Vec<_> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let sockets: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let free = sockets.iter().map(|socket| socket.local_addr().unwrap().port().to_string());
-        let ports = ["8080", "9000"].map(str::to_owned).into_iter().zip(free).collect();
+        let ports = ["8080", "9000", "8092"].map(str::to_owned).into_iter().zip(free).collect();
         Self { folder, shell, terminals: Vec::new(), ports, output: String::new(), secrets: Vec::new() }
     }
 

@@ -10,7 +10,7 @@
 //! - a line `<!-- continues PAGE -->` runs the examples of that page first.
 //!
 //! In expected output `…` stands for any text, and a line that is `…` alone for any number of lines. Request IDs, keys
-//! and times are compared by their form. A key that a page shows stands for the one that was printed in its place. The ports 8080 and 9000 stand for ports that are free.
+//! and times are compared by their form. A key that a page shows stands for the one that was printed in its place. The ports 8080, 8092 and 9000 stand for ports that are free.
 //! Other blocks (`sh`, `text`, `nginx`) are not run.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]

@@ -5,16 +5,19 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use demur_admission::{Command, Reply};
 use demur_console::{Console, Directory, MAX_FORM_BYTES};
-use demur_gateway::Config;
+use demur_gateway::{BoundService, Config, HttpService, Listener};
+use http::request::Parts;
+use http::{Response, StatusCode};
 use serde_json::json;
 
 use crate::args::ConsoleArgs;
 use crate::commands::{explain, send};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::Output;
-use crate::serving::load_store;
+use crate::serving::{load_store, not_bound};
 
 /// How long a login link can be used.
 const LINK: Duration = Duration::from_secs(60);
@@ -35,32 +38,27 @@ pub(crate) fn run(args: &ConsoleArgs, output: &Output) -> Result<Exit, CommandFa
     let Some(journal) = config.journal.as_ref().map(|journal| journal.path.clone()) else {
         return Ok(Exit::Ok);
     };
+    let bound = BoundService::bind(&Listener::new(listen)).map_err(not_bound)?;
     let unavailable = |error: std::io::Error| CommandFailure::unavailable(format!("{listen}: {error}"), None);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(unavailable)?;
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(listen).await.map_err(unavailable)?;
-        let address = listener.local_addr().map_err(unavailable)?;
-        let console = Arc::new(Console::new(journal, Box::new(OfStore(Mutex::new(config))), hosts(address)));
-        let link = || {
-            let secret = console.login_secret(LINK)?;
-            Some(format!("http://{address}/login#{secret}"))
-        };
-        let Some(first) = link() else {
-            return Err(CommandFailure::unavailable("the operating system returned no randomness", None));
-        };
-        let human = format!(
-            "serving the console on http://{address}\nLog in, once, within a minute: {first}\nPress Enter for another link, \
-             Ctrl-C to stop."
-        );
-        output.result(&human, &json!({ "console": format!("http://{address}"), "login": first }));
-        further_links(Arc::clone(&console), address, output.clone());
-        let router = axum::Router::new().fallback(move |request| respond(Arc::clone(&console), request));
-        let stopped = async {
-            let _ = tokio::signal::ctrl_c().await;
-        };
-        axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(unavailable)
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
+    let address = bound.listener().address;
+    let console = Arc::new(Console::new(journal, Box::new(OfStore(Mutex::new(config))), hosts(address)));
+    let link = || {
+        let secret = console.login_secret(LINK)?;
+        Some(format!("http://{address}/login#{secret}"))
+    };
+    let Some(first) = link() else {
+        return Err(CommandFailure::unavailable("the operating system returned no randomness", None));
+    };
+    let service = ConsoleService(Arc::clone(&console));
+    let _running = bound.serve("demur-console", Arc::new(service)).map_err(unavailable)?;
+    let human = format!(
+        "serving the console on http://{address}\nLog in, once, within a minute: {first}\nPress Enter for another link, \
+         Ctrl-C to stop."
+    );
+    output.result(&human, &json!({ "console": format!("http://{address}"), "login": first }));
+    further_links(Arc::clone(&console), address, output.clone());
+    runtime.block_on(tokio::signal::ctrl_c()).map_err(unavailable)?;
     Ok(Exit::Ok)
 }
 
@@ -85,16 +83,19 @@ fn further_links(console: Arc<Console>, address: SocketAddr, output: Output) {
     let _ = std::thread::Builder::new().name("demur-console-links".to_owned()).spawn(lines);
 }
 
-async fn respond(console: Arc<Console>, request: axum::extract::Request) -> axum::response::Response {
-    let (head, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, MAX_FORM_BYTES).await else {
-        return axum::response::IntoResponse::into_response(axum::http::StatusCode::PAYLOAD_TOO_LARGE);
-    };
-    // Reads files, and asks the store.
-    let response = tokio::task::spawn_blocking(move || console.respond(&head, &body)).await;
-    match response {
-        Ok(response) => response.map(axum::body::Body::from),
-        Err(_) => axum::response::IntoResponse::into_response(axum::http::StatusCode::INTERNAL_SERVER_ERROR),
+struct ConsoleService(Arc<Console>);
+
+impl HttpService for ConsoleService {
+    fn respond(&self, head: &Parts, body: &[u8]) -> Response<Bytes> {
+        self.0.respond(head, body)
+    }
+
+    fn reject(&self, status: StatusCode) -> Response<Bytes> {
+        self.0.reject(status)
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        MAX_FORM_BYTES
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use demur_contract::{Contract, ErrorEntry, RetryClass};
 use demur_gateway::Config;
-use demur_journal::{Entry, Explanation, OpenError, PastedId, Reader, request_ids};
+use demur_journal::{Entry, Explanation, Lookup, OpenError, Reader, request_ids};
 use demur_source::did_you_mean;
 use serde_json::{Value, json};
 
@@ -23,25 +23,23 @@ pub(crate) fn run(args: &ExplainArgs, output: &Output) -> Result<Exit, CommandFa
         Some(text) => text.clone(),
         None => read_input()?,
     };
-    let ids = request_ids(&text);
-    if ids.is_empty() {
+    if request_ids(&text).is_empty() {
         return explain_codes(&text, args, output);
     }
     let config = load_store(&args.config)?;
-    let reader = open(&config)?;
-    let failure = |error: &dyn std::fmt::Display| {
-        CommandFailure::unavailable(format!("the journal cannot be read: {error}"), None)
-    };
-    for id in &ids {
-        if let Some(entry) = reader.find(&id.digits).map_err(|error| failure(&error))? {
+    let found = open(&config)?
+        .look_up(&text)
+        .map_err(|error| CommandFailure::unavailable(format!("the journal cannot be read: {error}"), None))?;
+    match found {
+        Lookup::Found(entry) => {
             print(&entry, output);
-            return Ok(Exit::Ok);
+            Ok(Exit::Ok)
+        }
+        missing => {
+            let (message, help) = not_found(&missing);
+            Err(CommandFailure::rejected(message, help))
         }
     }
-    let span = reader.span().map_err(|error| failure(&error))?;
-    let [id, ..] = ids.as_slice() else { return Ok(Exit::ProblemsFound) };
-    let (message, help) = not_found(id, &span);
-    Err(CommandFailure::rejected(message, help))
 }
 
 fn read_input() -> Result<String, CommandFailure> {
@@ -72,38 +70,39 @@ pub(super) fn open(config: &Config) -> Result<Reader, CommandFailure> {
     })
 }
 
-/// Why an ID is not in the journal.
-fn not_found(id: &PastedId, span: &demur_journal::Span) -> (String, String) {
-    let digits = &id.digits;
-    let Some(made_at) = id.made_at else {
-        return (
-            format!("`{digits}` is not a request ID of this gateway"),
+/// Why a request is not in the journal.
+fn not_found(missing: &Lookup) -> (String, String) {
+    match missing {
+        Lookup::Foreign(id) => (
+            format!("`{}` is not a request ID of this gateway", id.digits),
             "use the ID in the response; the gateway ignores IDs that clients send".to_owned(),
-        );
-    };
-    match (span.oldest, span.newest) {
-        (Some(oldest), _) if made_at < oldest => (
-            format!("the entry of `{digits}` has expired: the request was made at {made_at}"),
+        ),
+        Lookup::Expired { id, made_at, oldest } => (
+            format!("the entry of `{}` has expired: the request was made at {made_at}", id.digits),
             format!(
                 "the journal begins at {oldest}: raise `journal.max_age` and `journal.max_size` to keep more"
             ),
         ),
-        _ if made_at > jiff::Timestamp::now() => (
-            format!("`{digits}` was made in the future, at {made_at}"),
+        Lookup::Unknown { id, made_at, .. } if *made_at > jiff::Timestamp::now() => (
+            format!("`{}` was made in the future, at {made_at}", id.digits),
             "check the clocks of this machine and of the gateway".to_owned(),
         ),
-        _ => {
-            let lost = match span.lost {
+        Lookup::Unknown { id, made_at, lost } => {
+            let lost = match lost {
                 0 => String::new(),
                 lost => format!("; {lost} entries were lost in this time"),
             };
             (
-                format!("the journal has no entry of `{digits}`, made at {made_at}"),
+                format!("the journal has no entry of `{}`, made at {made_at}", id.digits),
                 format!(
                     "the request succeeded and is not kept (`journal.successes_one_in`), or it went to another gateway{lost}"
                 ),
             )
         }
+        Lookup::Found(_) | Lookup::NoId => (
+            "there is no request ID in this text".to_owned(),
+            "paste the whole response, with its headers".to_owned(),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod accounts;
+pub(crate) mod admin;
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod console;
@@ -124,8 +125,7 @@ fn unexpected(reply: &Reply) -> CommandFailure {
 
 /// Rejects text that contains an API key: IDs, names and reasons are stored and shown unmasked.
 fn plain(text: &str) -> Result<String, CommandFailure> {
-    let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-');
-    if text.split(|char| !joins(char)).any(demur_admission::Secret::has_form) {
+    if demur_admission::Secret::is_within(text) {
         let help = "use the ID of the key: see `demur keys list`".to_owned();
         return Err(CommandFailure::usage("an argument contains an API key", help));
     }

@@ -8,6 +8,7 @@ use demur_source::Source;
 use demur_sqlite::InsecureFile;
 use serde_json::json;
 
+use crate::admin::PreparedAdmin;
 use crate::args::ServeArgs;
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::listeners::override_listeners;
@@ -15,7 +16,7 @@ use crate::log;
 use crate::output::{Output, counted};
 use crate::pages;
 use crate::preflight;
-use crate::reload::{self, Reloader};
+use crate::reload::{self, Reloader, Served};
 use crate::serving::{Running, load_with_inputs};
 use crate::signals::Ignored;
 use crate::systemd;
@@ -50,7 +51,10 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     log_lockouts(&checked?);
     pages::attach(&mut config, &mut read.inputs, output)?;
     let (reload, format) = (config.reload, config.access_log.format);
-    let running = match Running::start(config, signals.and_end()?) {
+    let served = Served::of(&config);
+    let admin = config.admin.as_ref().map(PreparedAdmin::new).transpose()?;
+    let journal = config.journal.as_ref().map(|journal| journal.path.clone());
+    let mut running = match Running::start(config, signals.and_end()?) {
         Ok(running) => running,
         Err(failure) => {
             if is_json && !warnings.is_empty() {
@@ -63,7 +67,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
         log::warnings(&warnings);
     }
     // Before the gateway reports that it is ready: from then on, files may change.
-    let reloader = Reloader::new(args, format, running.handle().clone(), read, reload, output);
+    let reloader = Reloader::new(args, format, running.handle().clone(), read, (served, reload), output);
     reload::listen(&reloader, running.store());
     let (addresses, listeners) = addresses(running.listeners());
     let mut human =
@@ -72,6 +76,16 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     if let Some(operations) = running.operations() {
         human.push_str(&format!("\nhealth and metrics: {operations}"));
         value["operations"] = operations.into();
+    }
+    if let Some(admin) = admin {
+        let admin = admin.serve(journal, running.store(), &reloader)?;
+        human.push_str(&format!("\nadmin API: {}", admin.url));
+        value["admin"] = admin.url.into();
+        if let Some(file) = admin.token_file {
+            human.push_str(&format!("\nfirst token of the admin API: `{}`", file.display()));
+            value["admin_token_file"] = json!(file);
+        }
+        running.keep_admin(admin.service);
     }
     output.result(&human, &value);
     systemd::notify_ready();

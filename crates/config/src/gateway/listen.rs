@@ -71,7 +71,7 @@ fn read_listener(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Listener>
     Some(Listener { tls, ..Listener::new(address) })
 }
 
-fn read_address(node: &Node, reader: &mut ConfigReader<'_>) -> Option<SocketAddr> {
+pub(super) fn read_address(node: &Node, reader: &mut ConfigReader<'_>) -> Option<SocketAddr> {
     let text = node.scalar_text().unwrap_or_default();
     let address = text.parse::<SocketAddr>().ok();
     if address.is_none() {
@@ -82,7 +82,7 @@ fn read_address(node: &Node, reader: &mut ConfigReader<'_>) -> Option<SocketAddr
     address
 }
 
-fn read_tls(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ListenerTls> {
+pub(super) fn read_tls(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ListenerTls> {
     let mut fields = Fields::of(node, reader.source, "`tls`", reader.found)?;
     let nodes = fields.list("certificates", reader.found);
     if nodes.is_empty() {

@@ -1,6 +1,7 @@
 //! The file as a gateway reads it: all of it.
 
 mod access_log;
+mod admin;
 mod cache;
 mod certificates;
 mod checks;
@@ -67,6 +68,17 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let access_log =
         fields.node("access_log").map(|node| access_log::read_access_log(node, reader)).unwrap_or_default();
     let journal = fields.node("journal").and_then(|node| journal::read_journal(node, store.as_ref(), reader));
+    let used = listeners.iter().map(|listener| listener.address).chain(operations_listener);
+    let used: Vec<_> = used.collect();
+    let admin = fields.node("admin").and_then(|node| admin::read_admin(node, &used, reader));
+    let of_store = store.as_ref().map(|StoreUrl::Sqlite(path)| path);
+    let of_journal = journal.as_ref().map(|journal| &journal.path);
+    if let (Some(admin), Some(node)) = (&admin, fields.node("admin"))
+        && [of_store, of_journal].into_iter().flatten().any(|other| *other == admin.path)
+    {
+        let help = "use a file of its own, such as `admin.db`".to_owned();
+        reader.error(node.span, "admin", "the admin API has the file of the store or of the journal", help);
+    }
     let proxies = fields.node("trusted_proxies");
     let proxies = proxies.map(|node| trusted_proxies::read_trusted_proxies(node, reader)).unwrap_or_default();
     let limits = fields.node("limits").map(|node| limits::read_limits(node, reader)).unwrap_or_default();
@@ -104,6 +116,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         docs,
         reload,
         operations_listener,
+        admin,
         ..Config::new(default_contract?)
     })
 }

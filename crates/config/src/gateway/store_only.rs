@@ -13,6 +13,7 @@ use demur_gateway::{ApiConfig, Config};
 use demur_source::{Diagnostics, Fields, Node, Source};
 use demur_validation::{ApiDocument, DocumentOptions};
 
+use super::admin::read_admin_file;
 use super::journal::read_journal;
 use super::read_store;
 use crate::authentication::read_authentication;
@@ -33,11 +34,12 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let mut fields = Fields::of(root, reader.source, "the configuration", reader.found)?;
     let store = read_store(&mut fields, reader);
     let journal = fields.node("journal").and_then(|node| read_journal(node, store.as_ref(), reader));
+    let admin = fields.node("admin").map(|node| read_admin_file(node, reader));
     let plans = read_plans(&mut fields, reader);
     let contract = Arc::new(Contract::load(&builtin::source("problem")?).ok()?.contract);
     let nodes = api_nodes(&mut fields, reader);
     let apis = nodes.iter().filter_map(|node| read_api(node, &contract, reader)).collect();
-    Some(Config { store: store?, journal, plans, apis, ..Config::new(contract) })
+    Some(Config { store: store?, journal, admin, plans, apis, ..Config::new(contract) })
 }
 
 fn read_api(node: &Node, contract: &Arc<Contract>, reader: &mut ConfigReader<'_>) -> Option<ApiConfig> {

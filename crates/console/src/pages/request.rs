@@ -1,6 +1,6 @@
 //! Request: what happened to one of them.
 
-use demur_journal::{Entry, Explanation, PastedId, Reader, request_ids};
+use demur_journal::{Entry, Explanation, Lookup, PastedId, Reader, request_ids};
 use minijinja::{Value, context};
 
 use super::{Page, parameter, unreadable};
@@ -18,30 +18,28 @@ pub(crate) fn page(reader: &Reader, query: &str) -> Result<Page, String> {
     let Some(asked) = parameter(query, "id") else {
         return Ok(Page::new("request.html", "Request", context! {}));
     };
-    let ids = request_ids(&asked);
-    for id in &ids {
-        if let Some(entry) = reader.find(&id.digits).map_err(unreadable)? {
-            return Ok(Page::new("request.html", "Request", shown(&entry)));
-        }
-    }
-    let span = reader.span().map_err(unreadable)?;
-    let missing = match ids.first() {
-        None => "There is no request ID in this text. It has 32 hexadecimal digits, and may have a prefix."
-            .to_owned(),
-        Some(PastedId { made_at: None, digits, .. }) => {
+    let missing = match reader.look_up(&asked).map_err(unreadable)? {
+        Lookup::Found(entry) => return Ok(Page::new("request.html", "Request", shown(&entry))),
+        Lookup::Foreign(PastedId { digits, .. }) => {
             format!("{digits} is not a request ID of this gateway. Use the ID in the response.")
         }
-        Some(PastedId { made_at: Some(at), .. }) if span.oldest.is_some_and(|oldest| *at < oldest) => {
-            format!("The entry has expired: the request was made at {}.", moment(*at))
+        Lookup::Expired { made_at, .. } => {
+            format!("The entry has expired: the request was made at {}.", moment(made_at))
         }
-        Some(PastedId { made_at: Some(at), digits, .. }) => {
+        Lookup::Unknown { id, made_at, .. } => {
             format!(
-                "The journal has no entry of {digits}, made at {}. The request succeeded and is not kept, or it went to another gateway.",
-                moment(*at)
+                "The journal has no entry of {}, made at {}. The request succeeded and is not kept, or it went to another gateway.",
+                id.digits,
+                moment(made_at)
             )
         }
+        Lookup::NoId => {
+            "There is no request ID in this text. It has 32 hexadecimal digits, and may have a prefix."
+                .to_owned()
+        }
     };
-    Ok(Page::new("request.html", "Request", context! { missing, asked => ids.first().map(|id| &id.digits) }))
+    let first = request_ids(&asked).into_iter().next().map(|id| id.digits);
+    Ok(Page::new("request.html", "Request", context! { missing, asked => first }))
 }
 
 fn shown(entry: &Entry) -> Value {

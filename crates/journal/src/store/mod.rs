@@ -1,5 +1,6 @@
 //! The journal in a SQLite file of its own, so that it can never fill the database of the ledger, nor wait for it.
 
+mod lookup;
 mod reader;
 mod retention;
 mod schema;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
+pub use lookup::Lookup;
 pub use reader::{Filter, Reader, Recorded, Span, StatusFilter};
 pub use settings::{JournalSettings, OpenError};
 use writer::Writer;

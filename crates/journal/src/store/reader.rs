@@ -37,6 +37,8 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Before this time.
     pub until: Option<Timestamp>,
+    /// Before the entry with this number.
+    pub before: Option<i64>,
 }
 
 /// A status, or a class of them.
@@ -185,6 +187,7 @@ impl Reader {
             }
         };
         add("seq > ?", after.map(SqlValue::from));
+        add("seq < ?", filter.before.map(SqlValue::from));
         add("account = ?", filter.account.clone().map(SqlValue::from));
         add("key = ?", filter.key.clone().map(SqlValue::from));
         add("at < ?", filter.until.map(|at| at.as_millisecond().into()));
