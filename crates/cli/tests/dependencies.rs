@@ -10,6 +10,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-source", &[]),
     ("demur-contract", &["source"]),
     ("demur-admission", &[]),
+    ("demur-jwt", &[]),
     ("demur-sqlite", &["admission"]),
     ("demur-validation", &["contract", "source"]),
     ("demur-http1", &[]),
