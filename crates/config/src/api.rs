@@ -10,6 +10,7 @@ use demur_engine::settings::{
 use demur_source::{Diagnostics, Fields, Node, Span};
 use demur_validation::{ApiDocument, DocumentOptions, ServerPaths, UnknownPaths};
 
+use crate::addresses::read_addresses;
 use crate::authentication::read_authentication;
 use crate::contract_version::{check_claims, read_versions};
 use crate::cors::read_cors;
@@ -46,6 +47,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let validation = fields.node("validation").map(|node| read_validation(node, reader));
     let (options, validation, references) = validation.unwrap_or_default();
     let is_forwarding = options.unknown_paths == UnknownPaths::Forward;
+    let addresses = fields.node("addresses").map(|node| read_addresses(node, reader)).unwrap_or_default();
     let cors = fields.node("cors").and_then(|node| read_cors(node, reader));
     let idempotency = fields.node("idempotency");
     let idempotency =
@@ -101,6 +103,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         mount,
         versions,
         operations,
+        addresses,
         rules,
         max_body_bytes,
         monitor: is_monitor_mode,

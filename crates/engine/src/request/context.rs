@@ -279,7 +279,7 @@ impl RequestContext {
             preferences: &self.preferences,
             request_id: self.request_id(),
             max_retry_wait: self.max_retry_wait(),
-            challenge: self.api().map(|api| &api.challenge),
+            challenge: self.api().map(|api| api.challenge(rejection.condition())),
         };
         let (mut response, record) = render(error, rejection, with);
         self.settle_limits(record.origin);
