@@ -58,6 +58,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let reserved_headers = read_reserved_headers(fields, reader);
     let event_stream_errors = read_event_stream_errors(fields, reader);
     let max_retry_wait = reader.duration(fields, "max_retry_wait").unwrap_or(DEFAULT_MAX_RETRY_WAIT);
+    let server_timing = fields.boolean("server_timing", reader.found).unwrap_or(false);
     let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
     let upstream_errors = fields.node("upstream_errors");
     let authentication_span = fields.node("authentication").map(|node| node.span);
@@ -116,6 +117,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         max_retry_wait,
         upstream_errors,
         headers,
+        server_timing,
         ..ApiSettings::new(name, contract, document, authentication)
     })
 }

@@ -66,6 +66,8 @@ pub struct ApiSettings {
     pub upstream_errors: UpstreamErrors,
     /// Headers that are set and removed.
     pub headers: HeaderSettings,
+    /// Whether responses say in `Server-Timing` how long the upstream took.
+    pub server_timing: bool,
 }
 
 /// Clients sleep for as long as a response advises, and people wait for a minute at most.
@@ -232,6 +234,7 @@ impl ApiSettings {
             knows_health: false,
             upstream_errors: UpstreamErrors::default(),
             headers: HeaderSettings::default(),
+            server_timing: false,
         }
     }
 
