@@ -2,6 +2,7 @@
 //! [`Denial`].
 
 mod credits;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,8 @@ use crate::{
     KeyDirectory, KeyState, Ledger, LimitPermit, MaybeFuture, Now, Pepper, Plans, Principal, Secret,
     StoreError, StoreKind, StoredResponse,
 };
+
+pub use tokens::{TokenIdentity, TokenLookup, TokenSlot};
 
 /// Decides which requests are admitted, on top of three stores.
 pub struct Admission {

@@ -1,5 +1,7 @@
 //! Authorization: whether a key's grants and the account's plan allow a request. A pure function.
 
+use std::net::IpAddr;
+
 use crate::{Denial, Principal};
 
 /// What a request needs access to.
@@ -13,12 +15,14 @@ pub struct AccessRequest<'a> {
     pub feature: Option<&'a str>,
     /// A resource that the key must cover.
     pub resource: Option<&'a str>,
+    /// The client's address.
+    pub address: Option<IpAddr>,
 }
 
 /// Checks whether the plan and the key allow a request.
 ///
-/// The checks go from broad to narrow, and the first failure is returned: an inactive plan, then the plan's features, then
-/// operation and scope, then the resource.
+/// The checks go from broad to narrow, and the first failure is returned: the address, so that a stolen key reveals nothing
+/// more, then an inactive plan, the plan's features, operation and scope, and the resource.
 ///
 /// ```
 /// # use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -40,6 +44,9 @@ pub struct AccessRequest<'a> {
 pub fn authorize(principal: &Principal, request: &AccessRequest<'_>) -> Result<(), Denial> {
     let plan = principal.plan();
     let grants = &principal.key().grants;
+    if !grants.addresses.admits(request.address) {
+        return Err(Denial::PermissionAddress { address: request.address });
+    }
     if !plan.active {
         return Err(Denial::PlanInactive);
     }

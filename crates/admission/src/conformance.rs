@@ -12,6 +12,7 @@ pub mod faults;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+pub mod tokens;
 
 use std::collections::HashMap;
 use std::mem::discriminant;
@@ -208,6 +209,11 @@ macro_rules! store_conformance {
             a_disabled_key_can_be_enabled_again,
             authenticates_an_imported_key_only_by_its_whole_text,
             records_the_last_use_to_the_minute,
+        ]);
+        $crate::store_conformance!($make, tokens: [
+            a_token_acts_for_the_account_that_the_store_has,
+            a_verified_token_is_cached_until_something_changes,
+            an_unavailable_store_is_no_fault_of_a_token,
         ]);
         $crate::store_conformance!($make, limits: [
             a_rate_admits_its_burst_and_then_one_request_per_interval,

@@ -1,5 +1,6 @@
 //! Why a request is not admitted: typed data without HTTP. The engine turns it into a condition.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,13 @@ pub enum Denial {
         /// When it was disabled.
         disabled_at: Timestamp,
     },
+    /// A token is not accepted. Raised by the caller, which verifies tokens, except for expired and revoked ones.
+    Token {
+        /// What is wrong with it.
+        fault: TokenFault,
+        /// The details, for the operator and never for the client.
+        cause: String,
+    },
     /// Too many failed attempts from this peer address.
     CredentialThrottled {
         /// How many attempts may fail in `per`.
@@ -41,6 +49,11 @@ pub enum Denial {
         per: Duration,
         /// After how long another attempt is accepted.
         retry_after: Duration,
+    },
+    /// The client's address is not allowed.
+    PermissionAddress {
+        /// The address, if it is known.
+        address: Option<IpAddr>,
     },
     /// The key does not cover the resource.
     PermissionResource {
@@ -132,15 +145,43 @@ impl Denial {
                 | Denial::CredentialRevoked { .. }
                 | Denial::CredentialExpired { .. }
                 | Denial::CredentialDisabled { .. }
+                | Denial::Token { .. }
         )
     }
 }
 
-/// The three stores, by their purpose.
+/// What is wrong with a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenFault {
+    /// It does not have the form of a signed token.
+    Malformed,
+    /// Its algorithm is not accepted.
+    Algorithm,
+    /// It is signed with an unknown key.
+    UnknownKey,
+    /// Its signature is invalid.
+    Signature,
+    /// It is from another issuer.
+    Issuer,
+    /// It is for another audience.
+    Audience,
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// A claim is missing or not accepted.
+    Claim,
+    /// Its account was deleted.
+    Revoked,
+}
+
+/// The stores, by their purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreKind {
     /// The key directory.
     Keys,
+    /// The key sets that verify tokens.
+    TokenKeys,
     /// Rates, concurrency, quota.
     Limits,
     /// The ledger.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::AddressFilter;
+
 /// What a key allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +16,9 @@ pub struct Grants {
     pub scopes: BTreeSet<String>,
     /// The resources, as `kind:name`.
     pub resources: Scope,
+    /// The client addresses from which the key may be used.
+    #[serde(default, skip_serializing_if = "AddressFilter::admits_all")]
+    pub addresses: AddressFilter,
 }
 
 /// Everything, or only listed names.
@@ -37,8 +42,13 @@ impl Scope {
 }
 
 impl Default for Grants {
-    /// All operations and resources, and no scope.
+    /// All operations, resources and addresses, and no scope.
     fn default() -> Self {
-        Self { operations: Scope::All, scopes: BTreeSet::new(), resources: Scope::All }
+        Self {
+            operations: Scope::All,
+            scopes: BTreeSet::new(),
+            resources: Scope::All,
+            addresses: AddressFilter::default(),
+        }
     }
 }

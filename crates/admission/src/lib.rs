@@ -60,6 +60,7 @@
 //!
 //! [`Admission::take`] has an example of limits, [`Admission::hold`] of credits, [`authorize()`] of grants.
 
+mod address_filter;
 mod admission;
 mod atomic;
 mod authorize;
@@ -93,13 +94,14 @@ mod reply;
 mod secret;
 mod throttle;
 
-pub use admission::{Admission, CacheConfig, Claimed, Stores};
+pub use address_filter::{AddressFilter, InvalidNetwork, parse_network};
+pub use admission::{Admission, CacheConfig, Claimed, Stores, TokenIdentity, TokenLookup, TokenSlot};
 pub use authorize::{AccessRequest, authorize};
 pub use cache::CacheBounds;
 pub use calendar::{GrantDay, InvalidGrantDay, Month, Period};
 pub use command::{Command, CommandFault, ImportedKey, Page};
 pub use connection_cache::ConnectionCache;
-pub use denial::{Denial, StoreKind};
+pub use denial::{Denial, StoreKind, TokenFault};
 pub use gcra::{Gcra, Spacing};
 pub use grants::{Grants, Scope};
 pub use hold::Hold;
@@ -121,7 +123,8 @@ pub use permit::LimitPermit;
 pub use plan::{Concurrency, LimitBy, MonthlyCredits, Plan, Plans, Quota, QuotaUnit, Rate};
 pub use principal::Principal;
 pub use record::{
-    Account, Credential, DirectoryChange, InvalidationListener, KeyDirectory, KeyRecord, KeyState,
+    Account, AccountLookup, Credential, DirectoryChange, InvalidationListener, KeyDirectory, KeyRecord,
+    KeyState,
 };
 pub use reply::{
     AccountStatement, Check, IssuedKey, KeySummary, LimitUse, LimitUseKind, Reply, RotatedKey,

@@ -289,7 +289,7 @@ mod tests {
             (only(&["export", "delete"]), &[], Some(403), false),
         ] {
             let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-            let grants = Grants { operations, scopes, resources: Scope::All };
+            let grants = Grants { operations, scopes, ..Grants::default() };
             let found = configured().of_grants("shop", &grants);
             assert_eq!(found.as_ref().map(LockoutReason::status), status, "{grants:?}");
             assert_eq!(found.is_some_and(|reason| reason.is_severe()), is_severe, "{grants:?}");

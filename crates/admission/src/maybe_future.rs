@@ -62,6 +62,8 @@ pub enum StoreError {
     Io(Arc<str>),
     /// The data is damaged, or is not a store of Demur.
     Damaged(Arc<str>),
+    /// The key set that verifies tokens is missing or stale.
+    NoKeySet,
     /// Too many requests are waiting.
     Overloaded,
     /// The store has been closed.
@@ -73,6 +75,7 @@ impl fmt::Display for StoreError {
         match self {
             StoreError::Io(cause) => write!(f, "cannot read or write the store: {cause}"),
             StoreError::Damaged(cause) => write!(f, "the store is damaged: {cause}"),
+            StoreError::NoKeySet => f.write_str("the key set was never fetched, or too long ago"),
             StoreError::Overloaded => f.write_str("too many requests are waiting for the store"),
             StoreError::Closed => f.write_str("the store is closed"),
         }

@@ -28,6 +28,7 @@ pub struct Principal {
 
 struct Details {
     credential: Arc<Credential>,
+    is_stored: bool,
     extension: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -55,8 +56,19 @@ impl Principal {
             ends.map_or(Nanoseconds(i64::MAX), Nanoseconds::from)
         };
         let last_recorded = AtomicI64::new(i64::MIN);
-        let details = Box::new(Details { credential, extension: OnceLock::new() });
+        let details = Box::new(Details { credential, is_stored: true, extension: OnceLock::new() });
         Self { meta, valid_until, api, last_recorded, meter, details }
+    }
+
+    /// Marks the account as one that no store has.
+    pub(crate) fn without_stored_account(mut self) -> Self {
+        self.details.is_stored = false;
+        self
+    }
+
+    /// Whether a store has the account. Otherwise it has no credits, and its operations are not remembered.
+    pub fn has_stored_account(&self) -> bool {
+        self.details.is_stored
     }
 
     /// Returns the key.

@@ -18,6 +18,13 @@ pub trait KeyDirectory: Send + Sync {
     /// that a full disk does not make keys unknown.
     fn find(&self, digests: &Candidates) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>>;
 
+    /// Finds an account by its ID, for callers without a key of the directory. An unknown account has no state in the store,
+    /// but its quota counts are restored like those of a known one. Stores without accounts need not implement this.
+    fn account(&self, id: &AccountId) -> MaybeFuture<Result<AccountLookup, StoreError>> {
+        let _ = id;
+        MaybeFuture::Ready(Ok(AccountLookup::Unknown))
+    }
+
     /// Registers a listener, which is notified of every change before the change is acknowledged.
     fn watch(&self, listener: Arc<dyn InvalidationListener>);
 
@@ -52,6 +59,17 @@ pub enum DirectoryChange {
     Account(AccountId),
     /// Everything may have changed.
     Everything,
+}
+
+/// The result of looking up an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountLookup {
+    /// The account exists.
+    Found(Account),
+    /// The account was deleted.
+    Deleted,
+    /// There has never been such an account.
+    Unknown,
 }
 
 /// A key with its account: the result of a lookup.

@@ -186,6 +186,16 @@ impl Pepper {
         digest(&self.current, secret.as_bytes())
     }
 
+    /// Returns the digest of a token that was verified with the key set of this revision. It is never that of a secret, which
+    /// has no zero byte.
+    pub(crate) fn token_digest(&self, revision: u64, token: &str) -> Digest {
+        let mut mac = self.current.clone();
+        mac.update(b"\0token\0");
+        mac.update(&revision.to_le_bytes());
+        mac.update(token.as_bytes());
+        Digest(mac.finalize().into_bytes().into())
+    }
+
     /// Returns the digests of a secret under this pepper and all older ones.
     pub fn digests(&self, secret: &str) -> Candidates {
         self.digests_of(secret.as_bytes())

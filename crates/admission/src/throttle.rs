@@ -19,6 +19,8 @@ const SLOTS: usize = 8192;
 pub enum Attempt {
     /// A key with the right prefix, length and checksum.
     WellFormed,
+    /// A token.
+    Token,
     /// Anything else.
     Other,
 }

@@ -628,6 +628,12 @@ pub(crate) struct CreateKeyArgs {
     /// Scope of the key; repeatable
     #[arg(long = "scope", value_name = "NAME")]
     pub(crate) scopes: Vec<String>,
+    /// Client address or network the key may be used from; repeatable [default: all]
+    #[arg(long = "allow-address", value_name = "NETWORK")]
+    pub(crate) allowed_addresses: Vec<String>,
+    /// Client address or network the key may not be used from; repeatable
+    #[arg(long = "deny-address", value_name = "NETWORK")]
+    pub(crate) denied_addresses: Vec<String>,
     /// Metadata that rules read as `key.metadata`; repeatable
     #[arg(long = "metadata", value_name = "NAME=VALUE")]
     pub(crate) metadata: Vec<String>,

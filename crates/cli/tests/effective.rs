@@ -42,7 +42,10 @@ apis:
     openapi: openapi.yaml
     mount: { path: /other }
     upstream: { url: "http://127.0.0.1:9001", timeout: 4s }
-    authentication: { header: X-Key, prefix: oth }
+    authentication:
+      header: X-Key
+      prefix: oth
+      tokens: { issuer: i, audience: a, algorithms: [ES256], keys: { url: "https://id.example/keys" } }
 "#;
 
 fn folder(text: &str) -> tempfile::TempDir {

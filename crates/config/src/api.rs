@@ -10,6 +10,7 @@ use demur_engine::settings::{
 use demur_source::{Diagnostics, Fields, Node, Span};
 use demur_validation::{ApiDocument, DocumentOptions, ServerPaths, UnknownPaths};
 
+use crate::addresses::read_addresses;
 use crate::authentication::read_authentication;
 use crate::contract_version::{check_claims, read_versions};
 use crate::cors::read_cors;
@@ -46,6 +47,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let validation = fields.node("validation").map(|node| read_validation(node, reader));
     let (options, validation, references) = validation.unwrap_or_default();
     let is_forwarding = options.unknown_paths == UnknownPaths::Forward;
+    let addresses = fields.node("addresses").map(|node| read_addresses(node, reader)).unwrap_or_default();
     let cors = fields.node("cors").and_then(|node| read_cors(node, reader));
     let idempotency = fields.node("idempotency");
     let idempotency =
@@ -56,6 +58,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let reserved_headers = read_reserved_headers(fields, reader);
     let event_stream_errors = read_event_stream_errors(fields, reader);
     let max_retry_wait = reader.duration(fields, "max_retry_wait").unwrap_or(DEFAULT_MAX_RETRY_WAIT);
+    let server_timing = fields.boolean("server_timing", reader.found).unwrap_or(false);
     let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
     let upstream_errors = fields.node("upstream_errors");
     let authentication_span = fields.node("authentication").map(|node| node.span);
@@ -101,6 +104,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         mount,
         versions,
         operations,
+        addresses,
         rules,
         max_body_bytes,
         monitor: is_monitor_mode,
@@ -113,6 +117,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         max_retry_wait,
         upstream_errors,
         headers,
+        server_timing,
         ..ApiSettings::new(name, contract, document, authentication)
     })
 }

@@ -1,14 +1,17 @@
-//! `authentication:` how clients send their key, and the prefixes of the keys.
+//! `authentication:` how clients send their key, the prefixes of the keys, and tokens beside them.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::is_prefix;
 use demur_engine::settings::{Authentication, DEFAULT_FAILURES, Prefixes, Scheme};
 use demur_source::{Fields, Key, Node, Span};
-use http::header::HeaderName;
+use http::header::AUTHORIZATION;
 
+use crate::headers::is_taken;
 use crate::reader::ConfigReader;
+use crate::tokens::read_tokens;
 
 pub(crate) fn read_authentication(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Authentication> {
     let mut fields = Fields::of(node, reader.source, "`authentication`", reader.found)?;
@@ -32,6 +35,9 @@ pub(crate) fn read_authentication(node: &Node, reader: &mut ConfigReader<'_>) ->
         fields.missing("prefix", reader.found);
     }
     let query = fields.text("query", reader.found);
+    let tokens = fields.node("tokens");
+    let tokens_span = tokens.map_or(node.span, |node| node.span);
+    let tokens = tokens.map(|node| read_tokens(node, reader));
     let failures = fields.node("failures").and_then(|node| read_failures(node, reader));
     fields.finish(reader.found);
     let scheme = scheme?;
@@ -50,9 +56,28 @@ pub(crate) fn read_authentication(node: &Node, reader: &mut ConfigReader<'_>) ->
         }
         schemes.push(other);
     }
+    let tokens = tokens.map(|tokens| tokens.map(Arc::new));
+    if let Some(Some(tokens)) = &tokens {
+        check_ambiguity(&schemes, &tokens.scheme, tokens_span, reader);
+    }
     let scheme = schemes.remove(0);
     let failures = failures.unwrap_or(DEFAULT_FAILURES);
-    Some(Authentication { also: schemes, query, failures, ..Authentication::new(scheme, prefixes??) })
+    // Without its tokens the API would be another one.
+    let tokens = match tokens {
+        Some(tokens) => Some(tokens?),
+        None => None,
+    };
+    Some(Authentication { also: schemes, query, tokens, failures, ..Authentication::new(scheme, prefixes??) })
+}
+
+/// A key that is the whole of `Authorization` leaves no scheme by which a token could be told from it.
+fn check_ambiguity(keys: &[Scheme], of_tokens: &Scheme, span: Span, reader: &mut ConfigReader<'_>) {
+    let is_whole = |scheme: &&Scheme| matches!(scheme, Scheme::Field(name) if *name == AUTHORIZATION);
+    if matches!(of_tokens, Scheme::Authorization(_)) && keys.iter().any(|scheme| is_whole(&scheme)) {
+        let message = "keys are the whole of `Authorization`, so that tokens in it cannot be told from keys";
+        let help = "read keys with `scheme: bearer`, or tokens from another `header`".to_owned();
+        reader.error(span, "token-ambiguous", message, help);
+    }
 }
 
 fn read_failures(node: &Node, reader: &mut ConfigReader<'_>) -> Option<(NonZeroU32, Duration)> {
@@ -98,16 +123,6 @@ fn read_scheme(fields: &mut Fields<'_>, span: Span, reader: &mut ConfigReader<'_
         }
         (None, None) => Some(Scheme::Authorization("Bearer".to_owned())),
     }
-}
-
-/// Headers that have another meaning in HTTP.
-fn is_taken(name: &HeaderName) -> bool {
-    use http::header::{
-        ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
-    };
-    let taken =
-        [ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
-    taken.contains(name)
 }
 
 /// Reads `prefix:`: one prefix, or one for each environment.

@@ -107,6 +107,7 @@ pub(crate) fn read_default_contract(
 
 pub(crate) fn read_plans(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Vec<Plan> {
     let plans = fields.map("plans", reader.found);
+    reader.plans = plans.iter().map(|(key, _)| key.name.clone()).collect();
     plans.iter().filter_map(|(key, node)| read_plan(key, node, reader)).collect()
 }
 

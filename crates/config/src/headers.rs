@@ -37,6 +37,16 @@ const CHECKED: &[&str] = &["content-type", "content-encoding", "idempotency-key"
 /// Headers of responses that are removed unless the configuration keeps them.
 const REMOVED_BY_DEFAULT: &[&str] = &["server"];
 
+/// Headers that have another meaning in HTTP, so that they cannot carry a key or a token.
+pub(crate) fn is_taken(name: &HeaderName) -> bool {
+    use http::header::{
+        ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+    };
+    let taken =
+        [ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
+    taken.contains(name)
+}
+
 pub(crate) fn read_headers(node: &Node, reader: &mut ConfigReader<'_>) -> HeaderSettings {
     let mut settings = HeaderSettings::default();
     let Some(mut fields) = Fields::of(node, reader.source, "`headers`", reader.found) else {

@@ -9,6 +9,7 @@
 //!
 //! It starts nothing and opens no store.
 
+mod addresses;
 mod api;
 mod authentication;
 mod contract_version;
@@ -32,6 +33,7 @@ mod rule;
 mod secret;
 mod security;
 mod service;
+mod tokens;
 mod units;
 mod upstream_errors;
 mod validation;

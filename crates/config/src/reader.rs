@@ -27,6 +27,8 @@ pub(crate) struct ConfigReader<'r> {
     pub(crate) max_body_bytes: u64,
     /// The names of the listeners; `None` where they are not known.
     pub(crate) listeners: Option<Vec<String>>,
+    /// The names of the plans.
+    pub(crate) plans: Vec<String>,
     /// The concurrency limit of an API unless it says otherwise.
     pub(crate) overload: Overload,
     /// The files that were read beside this one, or could not be read.
@@ -43,6 +45,7 @@ impl<'r> ConfigReader<'r> {
             found,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             listeners: None,
+            plans: Vec::new(),
             overload: Overload::default(),
             inputs: InputFiles::default(),
             contracts: HashMap::new(),

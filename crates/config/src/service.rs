@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use demur_admission::Plan;
 use demur_contract::Contract;
-use demur_engine::settings::ApiSettings;
+use demur_engine::settings::{ApiSettings, KeySource, TokenSettings};
 use demur_source::{Diagnostics, Fields, Node, Source};
 
 use crate::api::read_api;
@@ -60,5 +60,12 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiSetting
     let _ = fields.node("upstream");
     let settings = read_api(&mut fields, reader);
     fields.finish(reader.found);
+    let tokens = settings.as_ref().and_then(|settings| settings.authentication.tokens.as_ref());
+    if let Some(TokenSettings { source: KeySource::Url(source), .. }) = tokens.map(|tokens| &**tokens) {
+        let keys = ["authentication", "tokens", "keys"].iter().try_fold(node, |node, name| node.get(name));
+        let message = format!("a service does not fetch `{}`: tokens are rejected without keys", source.url);
+        let help = "use `keys: { file: … }`, or replace the keys with `KeySetCell::set`".to_owned();
+        reader.warning(keys.map_or(node.span, |keys| keys.span), "token-keys", message, help);
+    }
     settings
 }

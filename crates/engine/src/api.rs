@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use demur_admission::FailureThrottle;
-use demur_contract::Contract;
+use demur_contract::{Condition, Contract};
 use demur_validation::{RouteMatch, Variable};
 
 use crate::concurrency_limit::AdaptiveLimit;
@@ -18,8 +18,8 @@ pub struct Api {
     pub(crate) settings: ApiSettings,
     /// Its default contract, then those of its contract versions in their order.
     responders: Vec<ErrorResponder>,
-    /// The value of `WWW-Authenticate`.
-    pub(crate) challenge: http::HeaderValue,
+    /// The values of `WWW-Authenticate`: in general, and for a token that is not accepted.
+    challenges: [http::HeaderValue; 2],
     /// For each operation, the indexes of its rules.
     pub(crate) rules: Vec<Vec<usize>>,
     /// For each operation, whether a rule reads the body.
@@ -39,7 +39,7 @@ impl Api {
     }
 
     /// Prepares an API that replaces another one when the configuration is reloaded. Failed authentication attempts and
-    /// requests at the upstream are counted on.
+    /// requests at the upstream are counted on, and fetched key sets are kept.
     pub fn succeed(settings: ApiSettings, previous: &Self) -> Arc<Self> {
         Self::prepare(settings, Some(previous))
     }
@@ -49,11 +49,24 @@ impl Api {
         self.upstream_limit.usage()
     }
 
-    fn prepare(settings: ApiSettings, previous: Option<&Self>) -> Arc<Self> {
-        let challenge = challenge(&settings.authentication, &settings.name);
-        // For names with characters that a header cannot carry.
-        let challenge = http::HeaderValue::from_str(&challenge)
-            .unwrap_or_else(|_| http::HeaderValue::from_static("Bearer realm=\"api\""));
+    /// The value of `WWW-Authenticate` in a response to this condition.
+    pub(crate) fn challenge(&self, condition: Option<Condition>) -> &http::HeaderValue {
+        let [general, invalid_token] = &self.challenges;
+        let is_of_token = condition.is_some_and(|condition| condition.covered_by("credential.token"));
+        if is_of_token { invalid_token } else { general }
+    }
+
+    fn prepare(mut settings: ApiSettings, previous: Option<&Self>) -> Arc<Self> {
+        let challenges = [false, true].map(|is_of_token| {
+            let challenge = challenge(&settings.authentication, &settings.name, is_of_token);
+            // For names with characters that a header cannot carry.
+            http::HeaderValue::from_str(&challenge)
+                .unwrap_or_else(|_| http::HeaderValue::from_static("Bearer realm=\"api\""))
+        });
+        let earlier = previous.and_then(|previous| previous.settings.authentication.tokens.as_ref());
+        if let (Some(tokens), Some(earlier)) = (&mut settings.authentication.tokens, earlier) {
+            Arc::make_mut(tokens).succeed(earlier);
+        }
         let operations = settings.document.operations();
         let rules: Vec<Vec<usize>> = operations
             .iter()
@@ -103,7 +116,7 @@ impl Api {
         Arc::new(Self {
             settings,
             responders,
-            challenge,
+            challenges,
             rules,
             rules_read_body,
             rules_read_headers,

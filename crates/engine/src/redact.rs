@@ -2,7 +2,7 @@
 //! may be forwarded.
 //!
 //! Three kinds of keys are known without a store: those of the gateway's own form with the prefix of one of its APIs, those
-//! of imported forms, and the one that the request presents.
+//! of imported forms, and the one that the request presents. JSON Web Tokens are removed from logs too.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -101,6 +101,7 @@ impl Redactor {
             let goes_on = |char: char| char.is_ascii_graphic() && !"\"'<>&,;()[]{}".contains(char);
             stretches.extend(after(text, &form.prefix, goes_on, is_key));
         }
+        stretches.extend(tokens(text));
         stretches
     }
 }
@@ -151,6 +152,13 @@ fn after(
         }
     }
     found
+}
+
+/// JSON Web Tokens, without their first characters, which all of them share: the claims of a token are in it.
+fn tokens(text: &str) -> Vec<Range<usize>> {
+    let goes_on = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
+    let found = after(text, "eyJ", goes_on, |run, _| run >= MIN_KEY);
+    found.into_iter().filter(|run| text[run.clone()].contains('.')).collect()
 }
 
 /// The end of the text, if it is the beginning of a secret: quotes are truncated.
@@ -293,12 +301,15 @@ mod tests {
             (encoded(&format!("GET /{key}"), 5), "GET /shp_…"),
             (encoded(foreign, 3), "sk_live_…"),
             (encoded(plain, 2), "…"),
+            ("?t=eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln&b".to_owned(), "?t=eyJ…&b"),
+            ("?t=eyJhbGciOiJSUzI1NiJ9.eyJzdWIi".to_owned(), "?t=eyJ…"),
             // Quotes are cut anywhere.
             (format!("no item {}", &key[..20]), "no item shp_…"),
             (format!("no item {}", &foreign[..18]), "no item sk_live_…"),
             (format!("no item {}", &plain[..9]), "no item …"),
             // What is no key is left as it is.
             ("no item shp_001 or sk_live_ or 100%".to_owned(), "no item shp_001 or sk_live_ or 100%"),
+            ("?page=eyJhZnRlciI6MTIzNDU2fQ".to_owned(), "?page=eyJhZnRlciI6MTIzNDU2fQ"),
             (format!("no item {}", &plain[..7]), "no item p1q2r3s"),
         ] {
             assert_eq!(secrets.redact(text.clone(), &[plain]), hidden, "{text}");

@@ -134,6 +134,7 @@ impl Engine {
         let policy =
             destination.operation.and_then(|operation| api.settings.operations.get(operation.index()));
         let access = AccessRequest {
+            address: None,
             operation: destination.operation.map(Operation::id),
             scope: policy.and_then(|policy| policy.scope.as_deref()),
             feature: policy.and_then(|policy| policy.feature.as_deref()),

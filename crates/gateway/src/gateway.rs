@@ -96,7 +96,7 @@ impl Gateway {
         let is_ending = Arc::new(AtomicBool::new(false));
         let descriptors = Descriptors::raise(config.limits.max_connections, count);
         let plans = Arc::clone(admission.plans());
-        let snapshots = Arc::new(SnapshotCell::new(config.first(admission)?));
+        let snapshots = Arc::new(SnapshotCell::new(config.first(admission, clock)?));
         let context = WorkerContext {
             snapshots: Arc::clone(&snapshots),
             clock,

@@ -21,6 +21,7 @@ mod service;
 mod simulator;
 mod snapshot;
 mod tls;
+mod token_keys;
 mod trusted_proxies;
 mod upstream;
 mod worker;
@@ -45,6 +46,7 @@ pub use simulator::{Simulation, SimulationSettings, Simulator, SimulatorBuilder}
 pub use tls::certificate::{Certificate, CertificateError, CertificateFiles};
 pub use tls::client::{UpstreamTls, UpstreamTlsError, UpstreamTlsSettings};
 pub use tls::server::ListenerTls;
+pub use token_keys::{KeySetEndpoint, KeySetUrlError};
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 pub use upstream::settings::{
     Ejection, Endpoint, EndpointAddress, HealthCheck, HostHeader, Upstream, UpstreamUrlError,

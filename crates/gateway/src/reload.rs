@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use demur_admission::{Admission, CacheConfig, Plan, Plans};
+use demur_admission::{Admission, CacheConfig, Clock, Plan, Plans};
 use demur_contract::Contract;
 use demur_engine::{Api, Engine, PageLookup};
 
@@ -24,6 +24,7 @@ use crate::scrape::ReloadCounts;
 use crate::simulator::SimulationSettings;
 use crate::snapshot::{Snapshot, SnapshotCell};
 use crate::tls::watch::Certificates;
+use crate::token_keys::KeySetFetcher;
 use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::balancer::SharedUpstream;
 
@@ -232,8 +233,8 @@ pub(crate) struct DynamicSettings {
 
 impl DynamicSettings {
     /// The snapshot of a gateway that starts.
-    pub(crate) fn first(self, admission: Arc<Admission>) -> io::Result<Snapshot> {
-        self.snapshot(1, Api::new, |parts| {
+    pub(crate) fn first(self, admission: Arc<Admission>, clock: Clock) -> io::Result<Snapshot> {
+        self.snapshot(1, KeySetFetcher::new(clock), Api::new, |parts| {
             let Parts { apis, default_contract, body_memory, pages } = parts;
             Engine::with_pages(apis, admission, default_contract, body_memory, pages)
         })
@@ -244,6 +245,7 @@ impl DynamicSettings {
         let same = |name: &str| previous.upstreams.iter().find(|(api, _)| api.name() == name);
         self.snapshot(
             previous.generation + 1,
+            Arc::clone(&previous.key_sets),
             |settings| match same(&settings.name) {
                 Some((previous, _)) => Api::succeed(settings, previous),
                 None => Api::new(settings),
@@ -258,6 +260,7 @@ impl DynamicSettings {
     fn snapshot(
         self,
         generation: u64,
+        key_sets: Arc<KeySetFetcher>,
         api: impl Fn(demur_engine::settings::ApiSettings) -> Arc<Api>,
         engine: impl FnOnce(Parts) -> Arc<Engine>,
     ) -> io::Result<Snapshot> {
@@ -266,6 +269,7 @@ impl DynamicSettings {
         let apis: Vec<Arc<Api>> = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
         let pages = self.pages.0.map(|build| build(&apis, &self.plans)).transpose()?;
         let simulator = self.simulation.0.map(|build| build(&apis));
+        key_sets.watch(apis.iter());
         let (default_contract, body_memory) = (self.default_contract, self.limits.body_memory);
         Ok(Snapshot {
             generation,
@@ -274,6 +278,7 @@ impl DynamicSettings {
             trusted_proxies: self.trusted_proxies,
             upstreams,
             filters: self.filters,
+            key_sets,
             simulator,
         })
     }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::access_log::LogFilters;
 use crate::limits::ListenerLimits;
 use crate::simulator::Simulator;
+use crate::token_keys::KeySetFetcher;
 use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::balancer::SharedUpstream;
 
@@ -26,6 +27,8 @@ pub(crate) struct Snapshot {
     /// The APIs with their upstreams.
     pub(crate) upstreams: Vec<(Arc<Api>, Arc<SharedUpstream>)>,
     pub(crate) filters: LogFilters,
+    /// Fetches the key sets of the APIs.
+    pub(crate) key_sets: Arc<KeySetFetcher>,
     /// Decides on requests before they are checked, in a mock.
     pub(crate) simulator: Option<Arc<dyn Simulator>>,
 }

@@ -191,6 +191,7 @@ impl Builder<'_> {
         let limits = if has_caller { view.limits(is_exceeded) } else { Vec::new() };
         let plan = condition.map_or_else(|| view.example_plan(), |condition| example::plan(condition, view));
         let access = AccessRequest {
+            address: None,
             operation: Some(operation.id()),
             scope: view.policy.scope.as_deref(),
             feature: view.policy.feature.as_deref(),

@@ -1,8 +1,9 @@
 //! An example of each condition, as the engine would reject a request for it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use demur_admission::{Denial, LimitState, Now, Plan, StoreError, StoreKind};
+use demur_admission::{Denial, LimitState, Now, Plan, StoreError, StoreKind, TokenFault};
 use demur_contract::{Condition, Contract, Value, Violation};
 use demur_engine::ExampleReason;
 use demur_engine::settings::ApiSettings;
@@ -13,6 +14,9 @@ use crate::operation::{DAY, OperationView, REST_OF_DAY};
 
 /// The request ID of all examples, without the prefix of the contract.
 pub const EXAMPLE_REQUEST_ID: u128 = 0x01a2_2e93_5562_712f_a14c_7fba_db0f_db37;
+
+/// The client of all examples, in TEST-NET-1 (RFC 5737).
+const EXAMPLE_ADDRESS: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
 
 /// The moment of all examples: 30 November 2026, 22:28:57 UTC.
 pub fn example_now() -> Now {
@@ -60,6 +64,17 @@ fn denial(condition: Condition, view: &OperationView<'_>) -> Option<Denial> {
             let (attempts, per) = view.api.authentication.failures;
             Denial::CredentialThrottled { attempts: attempts.get().into(), per, retry_after: SECOND }
         }
+        Condition::CredentialTokenMalformed => token(TokenFault::Malformed),
+        Condition::CredentialTokenAlgorithm => token(TokenFault::Algorithm),
+        Condition::CredentialTokenUnknownKey => token(TokenFault::UnknownKey),
+        Condition::CredentialTokenSignature => token(TokenFault::Signature),
+        Condition::CredentialTokenIssuer => token(TokenFault::Issuer),
+        Condition::CredentialTokenAudience => token(TokenFault::Audience),
+        Condition::CredentialTokenExpired => token(TokenFault::Expired),
+        Condition::CredentialTokenNotYetValid => token(TokenFault::NotYetValid),
+        Condition::CredentialTokenClaim => token(TokenFault::Claim),
+        Condition::CredentialTokenRevoked => token(TokenFault::Revoked),
+        Condition::PermissionAddress => Denial::PermissionAddress { address: EXAMPLE_ADDRESS },
         Condition::PermissionResource => Denial::PermissionResource { resource: "RESOURCE".to_owned() },
         Condition::PermissionOperation => Denial::PermissionOperation,
         Condition::PlanRequired => {
@@ -96,10 +111,15 @@ fn denial(condition: Condition, view: &OperationView<'_>) -> Option<Denial> {
         Condition::IdempotencyInFlight => Denial::IdempotencyInFlight,
         Condition::IdempotencyCompleted => Denial::IdempotencyCompleted,
         Condition::StoreUnavailableKeys => unavailable(StoreKind::Keys),
+        Condition::StoreUnavailableTokenKeys => unavailable(StoreKind::TokenKeys),
         Condition::StoreUnavailableLimits => unavailable(StoreKind::Limits),
         Condition::StoreUnavailableCredits => unavailable(StoreKind::Credits),
         _ => return None,
     })
+}
+
+fn token(fault: TokenFault) -> Denial {
+    Denial::Token { fault, cause: String::new() }
 }
 
 fn unavailable(part: StoreKind) -> Denial {
@@ -124,9 +144,16 @@ pub(crate) fn plan<'v>(condition: Condition, view: &OperationView<'v>) -> Option
 
 /// Whether the caller is known when the condition occurs, so that the response has headers about limits.
 pub(crate) fn knows_caller(condition: Condition) -> bool {
-    !["credential", "request", "overloaded", "store.unavailable.keys"]
-        .iter()
-        .any(|root| condition.covered_by(root))
+    ![
+        "credential",
+        "request",
+        "overloaded",
+        "store.unavailable.keys",
+        "store.unavailable.token_keys",
+        "permission.address",
+    ]
+    .iter()
+    .any(|root| condition.covered_by(root))
 }
 
 /// Whether the caller has exceeded a limit.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use demur_admission::Plan;
 use demur_contract::Condition;
-use demur_engine::settings::{Scheme, UsageSource};
+use demur_engine::settings::{KeySource, Scheme, UsageSource};
 
 use crate::model::{Cause, CauseKind};
 use crate::operation::OperationView;
@@ -44,10 +44,8 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
     if view.api.monitor && !occurs_in_monitor_mode(condition) {
         return absent("the API is in monitor mode: the check is recorded, and nothing is rejected for it");
     }
-    if let Some(reason) = unused(condition) {
-        return absent(reason);
-    }
     match condition {
+        condition if condition.covered_by("credential.token") => token(condition, view),
         C::CredentialMissing
         | C::CredentialScheme
         | C::CredentialMalformed
@@ -55,6 +53,11 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
         | C::CredentialRevoked
         | C::CredentialExpired
         | C::CredentialThrottled => credential(condition, view),
+        C::PermissionAddress if view.api.addresses.admits_all() => key_address(view),
+        C::PermissionAddress => possible(
+            Cause::new(CauseKind::Grant, "`addresses` does not allow the client's address")
+                .named("addresses"),
+        ),
         C::PermissionOperation => permission(view),
         C::PermissionResource => resource(view),
         C::PlanRequired => feature(view),
@@ -100,25 +103,16 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
         | C::UpstreamTimeout
         | C::UpstreamInvalidResponse
         | C::UpstreamFailed => upstream(condition, view),
-        C::StoreUnavailableKeys | C::StoreUnavailableLimits | C::StoreUnavailableCredits => {
-            store(condition, view)
-        }
+        C::StoreUnavailableKeys
+        | C::StoreUnavailableTokenKeys
+        | C::StoreUnavailableLimits
+        | C::StoreUnavailableCredits => store(condition, view),
         C::Overloaded => possible(Cause::new(
             CauseKind::Gateway,
             "the gateway or the upstream has more requests than it can serve",
         )),
         other => possible(Cause::new(CauseKind::Gateway, gateway_text(other))),
     }
-}
-
-/// Conditions that the gateway does not raise yet.
-fn unused(condition: Condition) -> Option<&'static str> {
-    const UNUSED: [(&str, &str); 3] = [
-        ("credential.token", "the API takes no tokens"),
-        ("store.unavailable.token_keys", "the API takes no tokens"),
-        ("permission.address", "the API admits every address"),
-    ];
-    UNUSED.iter().find(|(root, _)| condition.covered_by(root)).map(|(_, reason)| *reason)
 }
 
 /// In monitor mode only what cannot be forwarded is rejected.
@@ -191,6 +185,50 @@ fn credential(condition: Condition, view: &OperationView<'_>) -> Occurrence {
             possible(Cause::new(CauseKind::Authentication, text).named("failures"))
         }
     }
+}
+
+/// A token that is not accepted.
+fn token(condition: Condition, view: &OperationView<'_>) -> Occurrence {
+    let Some(tokens) = &view.api.authentication.tokens else { return absent("the API takes no tokens") };
+    if !view.needs_key() {
+        return absent("the operation can be called without a token");
+    }
+    let policy = &tokens.policy;
+    let either = |names: &[String]| {
+        let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        quoted.join(" or ")
+    };
+    let algorithms: Vec<String> = policy.algorithms.iter().map(ToString::to_string).collect();
+    let text = match condition {
+        Condition::CredentialTokenMalformed => "the token is not a signed JWT in the compact form".to_owned(),
+        Condition::CredentialTokenAlgorithm => {
+            format!("`alg` of the token is not {}, or does not fit its key", either(&algorithms))
+        }
+        Condition::CredentialTokenUnknownKey => {
+            "the issuer's key set has no key with the token's `kid`".to_owned()
+        }
+        Condition::CredentialTokenSignature => "the token's signature is invalid".to_owned(),
+        Condition::CredentialTokenIssuer => format!("`iss` of the token is not `{}`", policy.issuer),
+        Condition::CredentialTokenAudience => {
+            format!("`aud` of the token has no {}", either(&policy.audiences))
+        }
+        Condition::CredentialTokenExpired => "the token has expired".to_owned(),
+        Condition::CredentialTokenNotYetValid => "`nbf` or `iat` of the token is in the future".to_owned(),
+        Condition::CredentialTokenRevoked => "the account of the token was deleted".to_owned(),
+        _ => format!(
+            "a claim is missing or not accepted: `exp`, `{}`, or a required one",
+            tokens.claims.account
+        ),
+    };
+    possible(Cause::new(CauseKind::Authentication, text).named("token"))
+}
+
+/// Keys may be limited to addresses, tokens are not.
+fn key_address(view: &OperationView<'_>) -> Occurrence {
+    if !view.needs_key() {
+        return absent("the API admits every address, and the operation can be called without a key");
+    }
+    possible(Cause::new(CauseKind::Grant, "the key is restricted to other addresses"))
 }
 
 fn permission(view: &OperationView<'_>) -> Occurrence {
@@ -377,6 +415,13 @@ fn store(condition: Condition, view: &OperationView<'_>) -> Occurrence {
     let (is_used, otherwise, text) = match condition {
         Condition::StoreUnavailableKeys => {
             (true, "", "the key is not cached, and the store of keys is not available")
+        }
+        Condition::StoreUnavailableTokenKeys => {
+            let source = view.api.authentication.tokens.as_ref().map(|tokens| &tokens.source);
+            let is_fetched = matches!(source, Some(KeySource::Url(_)));
+            let otherwise =
+                if source.is_some() { "the keys are in a file" } else { "the API takes no tokens" };
+            (is_fetched, otherwise, "the issuer's key set was never fetched, or too long ago")
         }
         Condition::StoreUnavailableLimits => {
             let has_limits = view.active().any(|plan| plan.quota.is_some() || !plan.rates.is_empty());

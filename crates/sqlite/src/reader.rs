@@ -1,12 +1,13 @@
-//! The reading thread: it looks up keys, with the quota counts of their accounts, and stored responses.
+//! The reading thread: it looks up keys and accounts, with the quota counts of the accounts, and stored
+//! responses.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use demur_admission::{
-    AccountId, Candidates, Credential, Fingerprint, LocalCounters, MaybeFuture, OperationId, StoreError,
-    StoredResponse,
+    AccountId, AccountLookup, Candidates, Credential, Fingerprint, LocalCounters, MaybeFuture, OperationId,
+    StoreError, StoredResponse,
 };
 use jiff::Timestamp;
 
@@ -24,6 +25,7 @@ type FoundKey = Option<Arc<Credential>>;
 
 enum ReadRequest {
     Key(Candidates, ReplySender<FoundKey>),
+    Account(AccountId, ReplySender<AccountLookup>),
     Response(Box<ResponseQuery>, ReplySender<Option<StoredResponse>>),
 }
 
@@ -54,6 +56,11 @@ impl StoreReader {
     pub(crate) fn find(&self, digests: &Candidates) -> MaybeFuture<Result<FoundKey, StoreError>> {
         let (reply, result) = ReplySender::new();
         self.enqueue(ReadRequest::Key(digests.clone(), reply), result)
+    }
+
+    pub(crate) fn account(&self, id: &AccountId) -> MaybeFuture<Result<AccountLookup, StoreError>> {
+        let (reply, result) = ReplySender::new();
+        self.enqueue(ReadRequest::Account(id.clone(), reply), result)
     }
 
     pub(crate) fn response(
@@ -108,6 +115,10 @@ impl ReaderThread {
                     let found = self.query(|this, conn| this.find(conn, &digests));
                     send(reply, found);
                 }
+                ReadRequest::Account(id, reply) => {
+                    let found = self.query(|this, conn| this.account(conn, &id));
+                    send(reply, found);
+                }
                 ReadRequest::Response(query, reply) => {
                     let ResponseQuery { account, operation, fingerprint, at } = *query;
                     let found = self.query(|_, conn| {
@@ -133,6 +144,16 @@ impl ReaderThread {
             quota::restore(&conn.connection, &self.counters, &credential.account.id)?;
         }
         Ok(found)
+    }
+
+    fn account(&self, conn: &Conn, id: &AccountId) -> rusqlite::Result<AccountLookup> {
+        if directory::deleted(&conn.connection, id)?.is_some() {
+            return Ok(AccountLookup::Deleted);
+        }
+        // Before a meter of the account can be opened.
+        quota::restore(&conn.connection, &self.counters, id)?;
+        let found = directory::account(&conn.connection, id)?;
+        Ok(found.map_or(AccountLookup::Unknown, AccountLookup::Found))
     }
 }
 

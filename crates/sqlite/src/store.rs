@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use demur_admission::{
-    Account, AccountId, AccountStatement, Balance, Candidates, Claim, Command, CommandFault, Counters,
-    Credential, Digest, Fingerprint, HoldId, HoldOutcome, HoldRequest, ImportedForms, InvalidationListener,
-    KeyDirectory, KeyId, Ledger, LocalCounters, MaybeFuture, Meter, MonthlyCredits, Now, OperationId, Pepper,
-    Plan, Plans, Reply, Settlement, StoreError, StoredResponse, Stores,
+    Account, AccountId, AccountLookup, AccountStatement, Balance, Candidates, Claim, Command, CommandFault,
+    Counters, Credential, Digest, Fingerprint, HoldId, HoldOutcome, HoldRequest, ImportedForms,
+    InvalidationListener, KeyDirectory, KeyId, Ledger, LocalCounters, MaybeFuture, Meter, MonthlyCredits,
+    Now, OperationId, Pepper, Plan, Plans, Reply, Settlement, StoreError, StoredResponse, Stores,
 };
 use jiff::Timestamp;
 
@@ -259,6 +259,10 @@ impl fmt::Debug for Store {
 impl KeyDirectory for Store {
     fn find(&self, digests: &Candidates) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>> {
         self.reader.find(digests)
+    }
+
+    fn account(&self, id: &AccountId) -> MaybeFuture<Result<AccountLookup, StoreError>> {
+        self.reader.account(id)
     }
 
     fn imported(&self) -> Option<Arc<ImportedForms>> {

@@ -14,6 +14,7 @@ mod exit_codes;
 mod nonsense;
 mod rows;
 mod settings;
+mod tokens;
 mod whole;
 
 use demur_e2e::{Authority, Outcome, TestDir};
@@ -49,6 +50,9 @@ fn write_certificates(folder: &TestDir) {
         folder.write_secret(&format!("{file}.key"), &certified.key);
         folder.write(&format!("{file}-open.key"), &certified.key);
     }
+    folder.write("keys.json", tokens::KEYS);
+    folder.write("secret.json", tokens::SECRET);
+    folder.write("public.pem", "-----BEGIN PUBLIC KEY-----\naGVsbG8=\n-----END PUBLIC KEY-----\n");
     folder.write("weak.pem", include_str!("sound/weak.pem"));
     folder.write("garbage.pem", "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n");
     folder.write_secret("garbage.key", "-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n");
@@ -98,6 +102,11 @@ fn reports_each_mistake_in_a_contract() {
 #[test]
 fn reports_each_mistake_in_the_configuration() {
     rows::check("demur.yaml", SOUND[0].1, settings::ROWS);
+}
+
+#[test]
+fn reports_each_mistake_about_tokens_and_addresses() {
+    rows::check("demur.yaml", &tokens::sound(SOUND[0].1), tokens::ROWS);
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub fn names_the_state_of_a_key_only_for_its_whole_secret<F: Fixture>(fixture: F
         operations: Scope::Only(["list".to_owned()].into()),
         scopes: ["admin".to_owned()].into(),
         resources: Scope::Only(["shelf:1".to_owned()].into()),
+        ..Grants::default()
     };
     let secret = subject.fixture.add_key(&account, Some(expires), grants, start());
 

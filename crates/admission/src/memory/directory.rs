@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Account, AccountId, Candidates, Credential, Digest, DirectoryChange, GrantDay, ImportedForms,
-    InvalidationListener, KeyDirectory, KeyId, KeyRecord, KeyState, MaybeFuture, StoreError,
+    Account, AccountId, AccountLookup, Candidates, Credential, Digest, DirectoryChange, GrantDay,
+    ImportedForms, InvalidationListener, KeyDirectory, KeyId, KeyRecord, KeyState, MaybeFuture, StoreError,
 };
 
 /// A key directory in memory.
@@ -120,6 +120,14 @@ impl KeyDirectory for MemoryDirectory {
     fn find(&self, digests: &Candidates) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>> {
         let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
         MaybeFuture::Ready(Ok(digests.iter().find_map(|digest| credentials.get(digest).cloned())))
+    }
+
+    /// Accounts are known through their keys.
+    fn account(&self, id: &AccountId) -> MaybeFuture<Result<AccountLookup, StoreError>> {
+        let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
+        let account = credentials.values().find(|credential| credential.account.id == *id);
+        let found = account.map(|credential| AccountLookup::Found(credential.account.clone()));
+        MaybeFuture::Ready(Ok(found.unwrap_or(AccountLookup::Unknown)))
     }
 
     fn imported(&self) -> Option<Arc<ImportedForms>> {

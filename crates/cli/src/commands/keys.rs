@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::import::import;
+use super::key_addresses;
 use super::key_prefix::{prefix, prefixes};
 use super::{execute, id, label, plain, unexpected};
 use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand, StoreArgs};
@@ -161,6 +162,7 @@ fn details(ListedKey { summary, locked_out }: &ListedKey) -> String {
         ("operations", names(&key.grants.operations)),
         ("resources", names(&key.grants.resources)),
         ("scopes", or_none(scopes)),
+        ("addresses", key_addresses::text(&key.grants.addresses)),
         ("metadata", or_none(metadata)),
     ];
     let rows = rows.map(|(name, value)| format!("\n  {name:<12}{value}"));
@@ -253,6 +255,7 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
             operations: scope(&args.operations),
             resources: scope(&args.resources),
             scopes: args.scopes.iter().cloned().collect(),
+            addresses: key_addresses::read(args)?,
         },
         metadata: metadata(&args.metadata)?,
         label: args.label.as_deref().map(label).transpose()?,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use demur_admission::{AccountId, Command, Grants, Plan, Reply, Scope};
+use demur_admission::{AccountId, Command, Grants, Plan, Reply};
 use demur_engine::Api;
 use demur_gateway::{Config, Listener, LogTarget, Pages, StoreUrl};
 use demur_matrix::Matrix;
@@ -196,11 +196,7 @@ fn keys(
                 prefix: holder.prefix.clone(),
                 account,
                 expires: None,
-                grants: Grants {
-                    operations: Scope::All,
-                    resources: Scope::All,
-                    scopes: holder.scopes.iter().cloned().collect(),
-                },
+                grants: Grants { scopes: holder.scopes.iter().cloned().collect(), ..Grants::default() },
                 metadata: Default::default(),
             };
             if let Reply::KeyCreated(issued) = accepted(store.execute(create, Timestamp::now()))? {

@@ -11,6 +11,7 @@ pub(crate) mod explain;
 pub(crate) mod generate;
 mod import;
 pub(crate) mod init;
+mod key_addresses;
 mod key_prefix;
 pub(crate) mod keys;
 pub(crate) mod matrix;

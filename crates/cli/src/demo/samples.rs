@@ -124,6 +124,7 @@ fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Optio
         operations: scope(&operations),
         resources: scope(&resources),
         scopes: scopes.into_iter().collect(),
+        ..Grants::default()
     };
     let account = account?.parse().ok()?;
     Some(SampleKey { api: api?, label: label?, note, account, is_revoked, expires, grants })

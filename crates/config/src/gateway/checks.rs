@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::time::SystemTime;
 
 use demur_admission::Plan;
 use demur_engine::LARGEST_BODY_PART;
-use demur_engine::settings::OperationSettings;
-use demur_gateway::ApiConfig;
+use demur_engine::settings::{KeySource, OperationSettings};
+use demur_gateway::{ApiConfig, KeySetEndpoint, KeySetUrlError, UpstreamTlsError};
 use demur_source::{Key, Node, Span};
 
 use super::limits::MIN_BODY_MEMORY;
@@ -31,6 +32,24 @@ pub(super) fn check_duplicate(
             reader.error(span, "duplicate-mount", message, help);
         }
     }
+}
+
+/// The key set of an API's tokens must have an address that a gateway can use.
+pub(super) fn check_key_set(api: &ApiConfig, node: &Node, reader: &mut ConfigReader<'_>) {
+    let Some(tokens) = &api.settings.authentication.tokens else { return };
+    let KeySource::Url(source) = &tokens.source else { return };
+    let Err(error) = KeySetEndpoint::load(source, SystemTime::now()) else { return };
+    let keys = ["authentication", "tokens", "keys"].iter().try_fold(node, |node, name| node.get(name));
+    let key = if matches!(error, KeySetUrlError::Tls(_)) { "roots" } else { "url" };
+    let place = keys.and_then(|keys| keys.get(key).or(Some(keys)));
+    let help = match &error {
+        KeySetUrlError::Tls(UpstreamTlsError::Roots(error)) => error.help().to_owned(),
+        KeySetUrlError::Tls(_) => {
+            "install the package `ca-certificates`, or name a file with `roots`".to_owned()
+        }
+        _ => "write `https://host/path`".to_owned(),
+    };
+    reader.error(place.map_or(node.span, |node| node.span), "token-keys", error.to_string(), help);
 }
 
 /// A feature that no plan has is most likely misspelt: no one could ever call the operation.

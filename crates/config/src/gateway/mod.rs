@@ -89,6 +89,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     for node in items {
         if let Some(api) = read_one_api(node, reader) {
             checks::check_duplicate(&api, &apis, node.span, reader);
+            checks::check_key_set(&api, node, reader);
             checks::check_features(&api, &plans, node, reader);
             checks::check_costs(&api, &plans, node, reader);
             apis.push(api);

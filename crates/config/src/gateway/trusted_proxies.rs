@@ -1,11 +1,10 @@
 //! `trusted_proxies:` proxies in front of the gateway, and how they report the client.
 
-use std::net::IpAddr;
-
 use demur_gateway::{ForwardedHeader, TrustedProxies};
 use demur_source::{Fields, Node, Span};
 use ipnet::IpNet;
 
+use crate::addresses;
 use crate::reader::ConfigReader;
 
 const HEADERS: &[(&str, ForwardedHeader)] =
@@ -37,20 +36,12 @@ pub(super) fn read_trusted_proxies(node: &Node, reader: &mut ConfigReader<'_>) -
 }
 
 fn read_network(text: &str, span: Span, reader: &mut ConfigReader<'_>) -> Option<IpNet> {
-    let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    match network {
-        Some(network) if network.prefix_len() == 0 => {
-            let message = format!("trusting `{text}` lets any client spoof its address");
-            let help = "list the networks of your proxies".to_owned();
-            reader.error(span, "trusted-proxies", message, help);
-            None
-        }
-        Some(network) => Some(network.trunc()),
-        None => {
-            let message = format!("`{text}` is not an address or a network");
-            let help = "write `10.0.0.0/8` or `2001:db8::7`: names are not resolved".to_owned();
-            reader.error(span, "trusted-proxies", message, help);
-            None
-        }
+    let network = addresses::read_network(text, span, "trusted-proxies", reader)?;
+    if network.prefix_len() == 0 {
+        let message = format!("trusting `{text}` lets any client spoof its address");
+        let help = "list the networks of your proxies".to_owned();
+        reader.error(span, "trusted-proxies", message, help);
+        return None;
     }
+    Some(network.trunc())
 }

@@ -94,7 +94,7 @@ impl Api {
             preferences: &preferences,
             request_id: context.request_id.with_prefix(prefix),
             max_retry_wait: self.settings.max_retry_wait,
-            challenge: Some(&self.challenge),
+            challenge: Some(self.challenge(rejection.condition())),
         };
         let (mut response, _) = render(error, rejection, with);
         let headers = response.headers_mut();

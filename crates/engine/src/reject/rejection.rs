@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use demur_admission::{AccessRequest, Denial, LimitKind, StoreKind};
+use demur_admission::{AccessRequest, Denial, LimitKind, StoreKind, TokenFault};
 use demur_contract::{Condition, ErrorId, RejectedStatus, Value, Violation, primary_violation};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -223,6 +223,7 @@ fn from_denial(denial: Denial) -> Rejection {
         Denial::CredentialDisabled { disabled_at } => {
             Rejection::from(Condition::CredentialRevoked).with_cause(format!("disabled at {disabled_at}"))
         }
+        Denial::Token { fault, cause } => Rejection::from(token_condition(fault)).with_cause(cause),
         Denial::CredentialThrottled { attempts, per, retry_after } => {
             Rejection::from(Condition::CredentialThrottled)
                 .with("limit", whole(attempts))
@@ -232,6 +233,13 @@ fn from_denial(denial: Denial) -> Rejection {
         }
         Denial::PermissionResource { resource } => {
             Rejection::from(Condition::PermissionResource).with("resource", resource)
+        }
+        Denial::PermissionAddress { address } => {
+            let rejection = Rejection::from(Condition::PermissionAddress);
+            match address {
+                Some(address) => rejection.with("address", address.to_string()),
+                None => rejection,
+            }
         }
         Denial::PermissionOperation => Condition::PermissionOperation.into(),
         Denial::PlanRequired { feature } => Rejection::from(Condition::PlanRequired).with("feature", feature),
@@ -276,11 +284,27 @@ fn from_denial(denial: Denial) -> Rejection {
         Denial::StoreUnavailable { part, cause } => {
             let condition = match part {
                 StoreKind::Keys => Condition::StoreUnavailableKeys,
+                StoreKind::TokenKeys => Condition::StoreUnavailableTokenKeys,
                 StoreKind::Limits => Condition::StoreUnavailableLimits,
                 StoreKind::Credits => Condition::StoreUnavailableCredits,
             };
             Rejection::from(condition).retry_after(Some(Duration::from_secs(5))).with_cause(cause.to_string())
         }
+    }
+}
+
+fn token_condition(fault: TokenFault) -> Condition {
+    match fault {
+        TokenFault::Malformed => Condition::CredentialTokenMalformed,
+        TokenFault::Algorithm => Condition::CredentialTokenAlgorithm,
+        TokenFault::UnknownKey => Condition::CredentialTokenUnknownKey,
+        TokenFault::Signature => Condition::CredentialTokenSignature,
+        TokenFault::Issuer => Condition::CredentialTokenIssuer,
+        TokenFault::Audience => Condition::CredentialTokenAudience,
+        TokenFault::Expired => Condition::CredentialTokenExpired,
+        TokenFault::NotYetValid => Condition::CredentialTokenNotYetValid,
+        TokenFault::Claim => Condition::CredentialTokenClaim,
+        TokenFault::Revoked => Condition::CredentialTokenRevoked,
     }
 }
 
@@ -317,6 +341,7 @@ mod tests {
             Denial::CreditsExhausted { needed: 2, available: 1, resets_at },
             Denial::CreditsHeld { needed: 2, available: 1, retry_after: SECOND },
             Denial::PermissionResource { resource: "shelf:1".into() },
+            Denial::PermissionAddress { address: "192.0.2.1".parse().ok() },
         ];
         for denial in denials {
             let rejection = Rejection::from(denial);

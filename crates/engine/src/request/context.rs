@@ -279,7 +279,7 @@ impl RequestContext {
             preferences: &self.preferences,
             request_id: self.request_id(),
             max_retry_wait: self.max_retry_wait(),
-            challenge: self.api().map(|api| &api.challenge),
+            challenge: self.api().map(|api| api.challenge(rejection.condition())),
         };
         let (mut response, record) = render(error, rejection, with);
         self.settle_limits(record.origin);
@@ -335,12 +335,24 @@ impl RequestContext {
         } else {
             headers.insert(id_header.clone(), request_id);
             self.set_limit_headers(headers);
+            self.add_server_timing(headers);
         }
         self.redact();
         let empty = RequestRecord::new(self.record.id());
         let mut record = std::mem::replace(&mut self.record, empty);
         record.set_labels(self.responder().labels());
         record
+    }
+
+    /// Says how long the upstream took, beside what it says itself.
+    fn add_server_timing(&self, headers: &mut HeaderMap) {
+        const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+        let is_wanted = self.api().is_some_and(|api| api.settings.server_timing);
+        if let Some(took) = self.record.timing(Stage::Upstream).filter(|_| is_wanted)
+            && let Ok(value) = HeaderValue::from_str(&format!("upstream;dur={:.3}", took.as_secs_f64() * 1e3))
+        {
+            headers.append(SERVER_TIMING, value);
+        }
     }
 
     fn set_limit_headers(&self, headers: &mut HeaderMap) {

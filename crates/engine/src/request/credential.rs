@@ -1,4 +1,4 @@
-//! Finds the API key in a request. Admission authenticates it.
+//! Finds the API key or the token in a request. Admission authenticates it.
 
 use std::borrow::Cow;
 
@@ -10,14 +10,23 @@ use http::{HeaderMap, HeaderValue};
 use crate::redact::{MIN_KEY, Redactor};
 use crate::settings::{Authentication, Scheme};
 
-/// The API key of the request.
+/// What a request presents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Presented<'h> {
+    /// An API key.
+    Key(Cow<'h, str>),
+    /// A token, by the way in which it was sent or by its form.
+    Token(&'h str),
+}
+
+/// The API key or the token of the request.
 ///
 /// More than one credential is malformed: a proxy in front could read another one than the gateway.
 pub(crate) fn presented<'h>(
     headers: &'h HeaderMap,
     query: Option<&'h str>,
     authentication: &Authentication,
-) -> Result<Cow<'h, str>, Denial> {
+) -> Result<Presented<'h>, Denial> {
     let mut in_query = values_of(query, authentication.query.as_deref());
     let mut values = authentication
         .fields()
@@ -29,7 +38,7 @@ pub(crate) fn presented<'h>(
             let is_only = in_query.next().is_none();
             return match decoded(key) {
                 Some(key) if key.is_empty() => Err(Denial::CredentialMissing),
-                Some(key) if is_only => Ok(key),
+                Some(key) if is_only => Ok(Presented::Key(key)),
                 _ => Err(Denial::CredentialMalformed),
             };
         }
@@ -43,21 +52,25 @@ pub(crate) fn presented<'h>(
         return Err(Denial::CredentialMissing);
     }
     let mut schemes = authentication.schemes().filter(|scheme| scheme.field() == field).peekable();
-    if let Some(Scheme::Field(_)) = schemes.peek() {
-        return Ok(value.into());
+    let presented = |scheme: &Scheme, credential: &'h str| match authentication.is_token(scheme, credential) {
+        true => Presented::Token(credential),
+        false => Presented::Key(credential.into()),
+    };
+    if let Some(scheme @ Scheme::Field(_)) = schemes.peek() {
+        return Ok(presented(scheme, value));
     }
     // RFC 9110, section 11.1: the scheme is case-insensitive, and one or more spaces follow it.
     let (given, key) = value.split_once(' ').unwrap_or((value, ""));
     let is_given =
         |scheme: &Scheme| matches!(scheme, Scheme::Authorization(name) if given.eq_ignore_ascii_case(name));
-    if !schemes.any(is_given) {
+    let Some(scheme) = schemes.find(|scheme| is_given(scheme)) else {
         return Err(Denial::CredentialScheme);
-    }
+    };
     let key = key.trim_start();
     match key.is_empty() {
         true => Err(Denial::CredentialMissing),
-        false if given.eq_ignore_ascii_case("basic") => in_basic(key, authentication),
-        false => Ok(key.into()),
+        false if given.eq_ignore_ascii_case("basic") => in_basic(key, authentication).map(Presented::Key),
+        false => Ok(presented(scheme, key)),
     }
 }
 
@@ -172,13 +185,19 @@ fn decoded(raw: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::settings::Prefixes;
+    use crate::settings::{ClaimNames, KeySource, Prefixes, TokenSettings};
     use demur_admission::Secret;
+    use demur_jwt::{KeySetCell, Policy};
     use http::HeaderName;
     use http::header::AUTHORIZATION;
+
+    fn key(text: &str) -> Presented<'_> {
+        Presented::Key(text.into())
+    }
 
     fn bearer(query: Option<&str>) -> Authentication {
         Authentication {
@@ -186,6 +205,7 @@ mod tests {
             also: Vec::new(),
             prefixes: Prefixes::one("k"),
             query: query.map(str::to_owned),
+            tokens: None,
             failures: (NonZeroU32::MIN, Duration::from_secs(1)),
         }
     }
@@ -194,8 +214,8 @@ mod tests {
     fn finds_the_key_or_names_the_fault() {
         for (values, expected) in [
             (&[][..], Err(Denial::CredentialMissing)),
-            (&["Bearer k_1"], Ok("k_1".into())),
-            (&["bearer   k_1 "], Ok("k_1".into())),
+            (&["Bearer k_1"], Ok(key("k_1"))),
+            (&["bearer   k_1 "], Ok(key("k_1"))),
             (&["Basic x"], Err(Denial::CredentialScheme)),
             (&["k_1"], Err(Denial::CredentialScheme)),
             (&["Bearer"], Err(Denial::CredentialMissing)),
@@ -207,8 +227,7 @@ mod tests {
                 headers.append(AUTHORIZATION, value.parse().unwrap());
             }
             assert_eq!(presented(&headers, Some("a=1"), &bearer(None)), expected, "{values:?}");
-            let expected =
-                if values.is_empty() { Ok("k_2".into()) } else { Err(Denial::CredentialMalformed) };
+            let expected = if values.is_empty() { Ok(key("k_2")) } else { Err(Denial::CredentialMalformed) };
             assert_eq!(presented(&headers, Some("key=k_2"), &bearer(Some("key"))), expected, "{values:?}");
         }
     }
@@ -218,8 +237,8 @@ mod tests {
         let also = vec![Scheme::Field(HeaderName::from_static("x-api-key"))];
         let both = Authentication { also, ..bearer(None) };
         for (authorization, field, expected) in [
-            (Some("Bearer k_1"), None, Ok("k_1".into())),
-            (None, Some("k_2"), Ok("k_2".into())),
+            (Some("Bearer k_1"), None, Ok(key("k_1"))),
+            (None, Some("k_2"), Ok(key("k_2"))),
             (None, None, Err(Denial::CredentialMissing)),
             (Some("Bearer k_1"), Some("k_2"), Err(Denial::CredentialMalformed)),
             (Some("Basic x"), None, Err(Denial::CredentialScheme)),
@@ -231,6 +250,50 @@ mod tests {
         }
     }
 
+    #[test]
+    fn tells_tokens_from_keys() {
+        let tokens = |scheme: Scheme| {
+            let keys = KeySetCell::empty();
+            let source = KeySource::File("keys.json".into());
+            let (policy, claims) = (Policy::new("https://id.example", []), ClaimNames::default());
+            Some(Arc::new(TokenSettings { scheme, policy, source, keys, claims, plan: None }))
+        };
+        let field = |name| Scheme::Field(HeaderName::from_static(name));
+        let authorization = || Scheme::Authorization("Bearer".into());
+        let shared = Authentication { tokens: tokens(authorization()), ..bearer(None) };
+        let own_field = Authentication { tokens: tokens(field("x-token")), ..bearer(None) };
+        let key_field =
+            Authentication { scheme: field("x-api-key"), tokens: tokens(authorization()), ..bearer(None) };
+        for (settings, sent, expected) in [
+            // One header for both: the form decides.
+            (&shared, &[("authorization", "Bearer k_1")][..], Ok(key("k_1"))),
+            (&shared, &[("authorization", "bearer eyJh.e30.x")], Ok(Presented::Token("eyJh.e30.x"))),
+            (&shared, &[("authorization", "Bearer ewog.e30.x")], Ok(Presented::Token("ewog.e30.x"))),
+            (&shared, &[("authorization", "Bearer eyJh")], Ok(key("eyJh"))),
+            (&shared, &[("authorization", "Bearer a.b.c")], Ok(key("a.b.c"))),
+            (&bearer(None), &[("authorization", "Bearer eyJh.e30.x")], Ok(key("eyJh.e30.x"))),
+            // A header for each: the header decides.
+            (&own_field, &[("x-token", "k_1")], Ok(Presented::Token("k_1"))),
+            (&own_field, &[("authorization", "Bearer eyJh.e30.x")], Ok(key("eyJh.e30.x"))),
+            (&key_field, &[("x-api-key", "eyJh.e30.x")], Ok(key("eyJh.e30.x"))),
+            (&key_field, &[("authorization", "Bearer k_1")], Ok(Presented::Token("k_1"))),
+            (&key_field, &[("authorization", "Basic k_1")], Err(Denial::CredentialScheme)),
+            (&key_field, &[("authorization", "Bearer ")], Err(Denial::CredentialMissing)),
+            // Both at once.
+            (
+                &key_field,
+                &[("x-api-key", "k_1"), ("authorization", "Bearer eyJh.e30.x")],
+                Err(Denial::CredentialMalformed),
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in sent {
+                headers.append(*name, value.parse().unwrap());
+            }
+            assert_eq!(presented(&headers, None, settings), expected, "{sent:?}");
+        }
+    }
+
     /// postmanlabs/httpbin#356, grails/grails-spring-security-rest#120: SDKs send the key as the user of Basic.
     #[test]
     fn reads_the_key_of_basic_credentials() {
@@ -238,15 +301,15 @@ mod tests {
         let both = Authentication { also: vec![Scheme::Authorization("Basic".into())], ..bearer(None) };
         let encoded = |text: &str| format!("Basic {}", BASE64.encode(text));
         for (value, expected) in [
-            (encoded("k_1:"), Ok("k_1".into())),
-            (encoded("k_1:x"), Ok("k_1".into())),
-            (encoded(":k_1"), Ok("k_1".into())),
-            (encoded("api:k_1"), Ok("k_1".into())),
-            (encoded("k_1:k_2"), Ok("k_1".into())),
-            (encoded("other:"), Ok("other".into())),
-            (encoded("user:a:b"), Ok("user".into())),
-            (encoded("k_1:").replace("Basic", "BASIC "), Ok("k_1".into())),
-            (encoded("k_1:").trim_end_matches('=').to_owned(), Ok("k_1".into())),
+            (encoded("k_1:"), Ok(key("k_1"))),
+            (encoded("k_1:x"), Ok(key("k_1"))),
+            (encoded(":k_1"), Ok(key("k_1"))),
+            (encoded("api:k_1"), Ok(key("k_1"))),
+            (encoded("k_1:k_2"), Ok(key("k_1"))),
+            (encoded("other:"), Ok(key("other"))),
+            (encoded("user:a:b"), Ok(key("user"))),
+            (encoded("k_1:").replace("Basic", "BASIC "), Ok(key("k_1"))),
+            (encoded("k_1:").trim_end_matches('=').to_owned(), Ok(key("k_1"))),
             (encoded(":"), Err(Denial::CredentialMissing)),
             (encoded("k_1"), Err(Denial::CredentialMalformed)),
             ("Basic k_1".to_owned(), Err(Denial::CredentialMalformed)),
@@ -261,7 +324,7 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, "Bearer k_1".parse().unwrap());
-        assert_eq!(presented(&headers, None, &both), Ok("k_1".into()));
+        assert_eq!(presented(&headers, None, &both), Ok(key("k_1")));
         assert_eq!(presented(&headers, None, &basic), Err(Denial::CredentialScheme));
         headers.append(AUTHORIZATION, encoded("k_1:").parse().unwrap());
         assert_eq!(presented(&headers, None, &both), Err(Denial::CredentialMalformed));
@@ -272,9 +335,9 @@ mod tests {
         let named = bearer(Some("key"));
         let headers = HeaderMap::new();
         for (query, found, rest) in [
-            ("key=k%5F1&a=1", Ok("k_1".into()), Some("a=1")),
-            ("a=1&k%65y=k_1&b=2", Ok("k_1".into()), Some("a=1&b=2")),
-            ("key=k_1", Ok("k_1".into()), None),
+            ("key=k%5F1&a=1", Ok(key("k_1")), Some("a=1")),
+            ("a=1&k%65y=k_1&b=2", Ok(key("k_1")), Some("a=1&b=2")),
+            ("key=k_1", Ok(key("k_1")), None),
             ("key=k_1&key=k_2", Err(Denial::CredentialMalformed), None),
             ("key=", Err(Denial::CredentialMissing), None),
             ("key=%ff", Err(Denial::CredentialMalformed), None),

@@ -2,14 +2,14 @@
 
 use http::HeaderMap;
 
-use super::credential;
+use super::credential::{self, Presented};
 use crate::settings::Authentication;
 
 /// The cause of `credential.malformed`.
 pub(crate) fn cause(headers: &HeaderMap, query: Option<&str>, authentication: &Authentication) -> String {
     match credential::presented(headers, query, authentication) {
-        Ok(key) => of_key(&key, authentication),
-        Err(_) => "several API keys, or one that cannot be read".to_owned(),
+        Ok(Presented::Key(key)) => of_key(&key, authentication),
+        Ok(Presented::Token(_)) | Err(_) => "several API keys, or one that cannot be read".to_owned(),
     }
 }
 

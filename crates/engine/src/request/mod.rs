@@ -17,6 +17,7 @@ pub(crate) mod reserved_headers;
 pub(crate) mod rules;
 pub(crate) mod stage_result;
 pub(crate) mod stages;
+pub(crate) mod token;
 pub(crate) mod upstream_headers;
 pub(crate) mod upstream_identity;
 pub(crate) mod upstream_request;

@@ -66,7 +66,7 @@ pub(crate) struct ReserveRequest<'a> {
 pub(crate) fn is_named(context: &RequestContext, settings: &OperationSettings, parts: &Parts) -> bool {
     parts.headers.contains_key(IDEMPOTENCY_KEY)
         && settings.idempotency.mode != IdempotencyMode::Off
-        && context.principal().is_some()
+        && context.principal().is_some_and(|principal| principal.has_stored_account())
         && !context.is_monitor_mode()
 }
 
@@ -80,6 +80,9 @@ pub(crate) fn reserve(
     let settings = request.settings;
     let (credits, now) = (settings.credits, context.now);
     let is_named = is_named(context, settings, request.parts);
+    if context.principal().is_some_and(|principal| !principal.has_stored_account()) {
+        return Ok(MaybeFuture::Ready(without_ledger(context, request)));
+    }
     if credits == 0 && !settings.forward_balance && !is_named {
         return Ok(MaybeFuture::Ready(ReserveOutcome::Nothing));
     }
@@ -100,6 +103,24 @@ pub(crate) fn reserve(
         return Ok(hold(admission, context, principal, settings)?.map(ReserveOutcome::Held));
     }
     Ok(admission.balance(principal, now).map(ReserveOutcome::Balance))
+}
+
+/// An account that no store has, as of a token, has no credits, and its operations cannot be remembered.
+fn without_ledger(context: &mut RequestContext, request: &ReserveRequest<'_>) -> ReserveOutcome {
+    let settings = request.settings;
+    if request.parts.headers.contains_key(IDEMPOTENCY_KEY)
+        && settings.idempotency.mode != IdempotencyMode::Off
+    {
+        context
+            .record
+            .add_note("the account is not in the store: the idempotency key has no effect".to_owned());
+    }
+    match settings.credits {
+        0 => ReserveOutcome::Nothing,
+        needed => {
+            ReserveOutcome::Held(Err(Denial::CreditsExhausted { needed, available: 0, resets_at: None }))
+        }
+    }
 }
 
 /// Applies the ledger's result to the request.

@@ -11,6 +11,7 @@
 //! nothing to charge. So the stages are plain functions, each of which calls the next. A stage that has to wait returns
 //! [`StageResult::Suspend`] with what it waits for, and `pending.rs` continues with the next stage.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -36,12 +37,13 @@ use crate::request::checks::{
     reject_upgrade, unclear_resource,
 };
 use crate::request::context::{RequestContext, check_of};
-use crate::request::credential;
+use crate::request::credential::{self, Presented};
 use crate::request::malformed_key;
 use crate::request::operation::{ResolvedOperation, query_without_key};
 use crate::request::reservation::{self, Reservation, ReserveOutcome};
 use crate::request::rules::{self, RuleContext};
 use crate::request::stage_result::{ForwardPlan, StageOutcome, StageResult, SuspendReason};
+use crate::request::token;
 use crate::request::upstream_headers::check_connection;
 use crate::request::upstream_request::rewritten_target;
 use crate::response::replay;
@@ -74,6 +76,11 @@ where
         let view = RequestView { listener, host, path, headers: Some(&parts.headers) };
         self.context.select_api((api_index, api), &view);
         let settings = &api.settings;
+        // First: whoever may not come from this address learns nothing else, and takes nothing.
+        let address = self.context.client_address;
+        if !settings.addresses.admits(address) {
+            self.reject(Check::Authorization, Denial::PermissionAddress { address }.into())?;
+        }
         let cors = settings.cors.as_ref();
         let preflight = cors.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers));
         let is_preflight = preflight.is_some();
@@ -144,30 +151,42 @@ where
         Ok(StageResult::Forward(ForwardPlan { api: api_index, body, hold, balance, target, timeout }))
     }
 
-    /// Looks the presented key up.
+    /// Looks the presented key up, or verifies the presented token.
     fn authenticate(
         &self,
         api: &Api,
         cache: Option<&ConnectionCache>,
     ) -> Result<MaybeFuture<Result<Arc<Principal>, Denial>>, Denial> {
         let (authentication, now) = (&api.settings.authentication, self.context.now);
-        let secret = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)?;
-        let prefix = authentication.prefixes.of_key(&secret);
-        let name = &api.settings.name;
+        let (admission, name) = (self.engine.admission(), &api.settings.name);
         // Cached keys are not throttled, whatever others behind the same address have tried.
         let may_look_up = |attempt: Attempt| match self.context.client_address {
             Some(address) => api.failures.check(address, attempt, now),
             None => Ok(()),
         };
-        let admission = self.engine.admission();
+        let secret = match (self.presented(api)?, &authentication.tokens) {
+            (Presented::Key(secret), _) => secret,
+            (Presented::Token(token), Some(tokens)) => {
+                let may_verify = || may_look_up(Attempt::Token);
+                return Ok(token::authenticate(admission, (name, tokens), token, cache, may_verify, now));
+            }
+            (Presented::Token(_), None) => return Err(Denial::CredentialMalformed),
+        };
+        let prefix = authentication.prefixes.of_key(&secret);
         Ok(admission.authenticate_unless(may_look_up, cache, &secret, name, prefix, now))
+    }
+
+    /// The key or the token that the request presents.
+    fn presented(&self, api: &Api) -> Result<Presented<'_>, Denial> {
+        credential::presented(&self.parts.headers, self.parts.uri.query(), &api.settings.authentication)
     }
 
     /// The kind of attempt that the presented key is.
     fn attempt(&self, api: &Api) -> Attempt {
         let authentication = &api.settings.authentication;
-        match credential::presented(&self.parts.headers, self.parts.uri.query(), authentication) {
-            Ok(secret) => Attempt::of(&secret, authentication.prefixes.of_key(&secret)),
+        match self.presented(api) {
+            Ok(Presented::Key(secret)) => Attempt::of(&secret, authentication.prefixes.of_key(&secret)),
+            Ok(Presented::Token(_)) => Attempt::Token,
             Err(_) => Attempt::Other,
         }
     }
@@ -175,10 +194,7 @@ where
     /// Records whose key is no longer valid: its owner asks why, and the log should know.
     fn record_denied(&mut self, api: &Api) {
         let authentication = &api.settings.authentication;
-        let Ok(secret) = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)
-        else {
-            return;
-        };
+        let Ok(Presented::Key(secret)) = self.presented(api) else { return };
         let prefix = authentication.prefixes.of_key(&secret);
         let caller =
             self.engine.admission().denied_caller(&secret, &api.settings.name, prefix, self.context.now);
@@ -235,7 +251,8 @@ where
         });
         self.context.record.principal = self.context.enforce(Check::Authentication, result)?;
         let Some(principal) = self.context.principal() else { return self.validate(operation) };
-        for rejection in forbidden(principal, operation, self.parts).into_iter().flatten() {
+        let address = self.context.client_address;
+        for rejection in forbidden(principal, operation, self.parts, address).into_iter().flatten() {
             self.reject(Check::Authorization, rejection)?;
         }
         self.context.record.set_outcome(Check::Authorization, CheckOutcome::Passed);
@@ -419,7 +436,12 @@ fn demand<'o>(operation: &'o ResolvedOperation, context: &RequestContext) -> Dem
 }
 
 /// What the plan and the key's grants forbid, and whether the resource is ambiguous.
-fn forbidden(principal: &Principal, operation: &ResolvedOperation, parts: &Parts) -> [Option<Rejection>; 2] {
+fn forbidden(
+    principal: &Principal,
+    operation: &ResolvedOperation,
+    parts: &Parts,
+    address: Option<IpAddr>,
+) -> [Option<Rejection>; 2] {
     let settings = operation.settings();
     let is_limited = matches!(principal.key().grants.resources, Scope::Only(_));
     let template = settings.resource.as_ref().filter(|_| is_limited);
@@ -436,6 +458,7 @@ fn forbidden(principal: &Principal, operation: &ResolvedOperation, parts: &Parts
         scope: settings.scope.as_deref(),
         feature: settings.feature.as_deref(),
         resource,
+        address,
     };
     let denied = authorize(principal, &request).err();
     [

@@ -226,7 +226,7 @@ mod tests {
     fn authentication() -> Authentication {
         let scheme = Scheme::Field(HeaderName::from_static("x-key"));
         let failures = (std::num::NonZeroU32::MIN, std::time::Duration::from_secs(1));
-        Authentication { scheme, also: Vec::new(), prefixes: Prefixes::one("shop"), query: None, failures }
+        Authentication { failures, ..Authentication::new(scheme, Prefixes::one("shop")) }
     }
 
     /// The names that are left of these, and what was kept of the key.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use demur_admission::AddressFilter;
 use demur_contract::{Contract, Location};
 use demur_validation::{ApiDocument, Expression, Operation, PathCharacters};
 
@@ -37,6 +38,8 @@ pub struct ApiSettings {
     pub authentication: Authentication,
     /// What its operations ask for, by their index in the document.
     pub operations: Vec<OperationSettings>,
+    /// The client addresses from which it may be called.
+    pub addresses: AddressFilter,
     /// Rules beyond the document.
     pub rules: Vec<RuleSettings>,
     /// The most content that is taken, in bytes.
@@ -63,6 +66,8 @@ pub struct ApiSettings {
     pub upstream_errors: UpstreamErrors,
     /// Headers that are set and removed.
     pub headers: HeaderSettings,
+    /// Whether responses say in `Server-Timing` how long the upstream took.
+    pub server_timing: bool,
 }
 
 /// Clients sleep for as long as a response advises, and people wait for a minute at most.
@@ -215,6 +220,7 @@ impl ApiSettings {
             document,
             authentication,
             operations,
+            addresses: AddressFilter::default(),
             rules: Vec::new(),
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             monitor: false,
@@ -228,6 +234,7 @@ impl ApiSettings {
             knows_health: false,
             upstream_errors: UpstreamErrors::default(),
             headers: HeaderSettings::default(),
+            server_timing: false,
         }
     }
 

@@ -11,6 +11,8 @@ mod idempotency;
 mod metering;
 mod overload;
 mod prefixes;
+mod scheme;
+mod tokens;
 mod upstream_errors;
 mod validation;
 
@@ -18,7 +20,7 @@ pub use api::{
     ApiSettings, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_RETRY_WAIT, Mount, OperationSettings, ResourceTemplate,
     ResourceTemplateError, RuleSettings,
 };
-pub use authentication::{Authentication, DEFAULT_FAILURES, Scheme};
+pub use authentication::{Authentication, DEFAULT_FAILURES};
 pub(crate) use contract_version::RequestView;
 pub use contract_version::{ContractVersion, VersionMatch};
 pub use cors::{Cors, Origins};
@@ -27,6 +29,8 @@ pub use idempotency::{Idempotency, IdempotencyMode};
 pub use metering::{Metering, OnAbort, SettleAt, UsageSource};
 pub use overload::Overload;
 pub use prefixes::Prefixes;
+pub use scheme::Scheme;
+pub use tokens::{ClaimNames, KeySetUrl, KeySource, TokenSettings};
 pub use upstream_errors::{TranslationRule, UpstreamErrorMode, UpstreamErrors};
 pub use validation::{AmbiguousPath, RequestValidation, ResponseMode, ValidationSettings};
 

@@ -16,7 +16,7 @@ use crate::tls::client::UpstreamTls;
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to an endpoint, with the handshake of TLS. Returns the address too, unless it is a Unix socket.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     endpoint: &Endpoint,
     tls: Option<&UpstreamTls>,
 ) -> io::Result<(Transport, Option<IpAddr>)> {

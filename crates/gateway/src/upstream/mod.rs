@@ -6,7 +6,7 @@
 pub(crate) mod balancer;
 pub(crate) mod body;
 pub(crate) mod client;
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod counts;
 pub(crate) mod exchange;
 mod health_check;

@@ -25,6 +25,20 @@ pub(super) fn of(entry: &Entry) -> Vec<String> {
         "credential.revoked" | "credential.expired" => {
             add("Use another key: `demur keys create`, or `demur keys rotate` beforehand.");
         }
+        "credential.token.expired" => {
+            add("Get a new token from the identity provider, before the old one expires.");
+        }
+        name if name.starts_with("credential.token.") => {
+            add(
+                "Compare the token with `tokens` of the API's configuration: issuer, audience, algorithms, keys, claims.",
+            );
+        }
+        "permission.address" => {
+            add(
+                "Send the request from another address, or change `addresses` of the API or the addresses of the key.",
+            );
+            add("If a proxy is in front of the gateway, check that it is in `trusted_proxies`.");
+        }
         "permission.resource" | "permission.operation" => {
             add("Use a key with the permission, or grant it: `demur keys create --scope SCOPE`.");
         }
@@ -37,6 +51,11 @@ pub(super) fn of(entry: &Entry) -> Vec<String> {
         "resource.method_not_allowed" => add("Use one of the methods in the header `Allow` of the response."),
         "internal" | "rule.failed" => {
             add("This is a fault of the gateway or of its configuration: look at its log.");
+        }
+        "store.unavailable.token_keys" => {
+            add(
+                "Look at the gateway's log for `token keys unavailable`: the issuer's key set cannot be fetched.",
+            );
         }
         name if name.starts_with("store.unavailable") => {
             add("Look at the gateway's log for `store unavailable`: its database cannot be used.");

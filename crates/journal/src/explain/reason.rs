@@ -107,6 +107,10 @@ fn condition(name: &str, entry: &Entry) -> String {
         "credential.unknown" => "The API key has the right form, and no such key exists".to_owned(),
         "credential.revoked" => "The API key was revoked or disabled".to_owned(),
         "credential.expired" => "The API key has expired".to_owned(),
+        "permission.address" => match of("address") {
+            Some(address) => format!("The address `{address}` is not allowed, by the API or by the API key"),
+            None => "The client's address is not allowed, by the API or by the API key".to_owned(),
+        },
         "permission.resource" => match of("resource") {
             Some(resource) => format!("The API key does not cover the resource `{resource}`"),
             None => "The API key does not cover this resource".to_owned(),

@@ -54,6 +54,18 @@ fn explains_with_the_values_that_decided() {
             "The API raised the error `order_unknown`.",
             "See what the contract says of this error: `demur explain order_unknown`.",
         ),
+        (
+            json!({ "status": 401, "condition": "credential.token.expired", "origin": "client",
+                    "cause": "expired 90 seconds ago" }),
+            "The token has expired (expired 90 seconds ago).",
+            "Get a new token from the identity provider, before the old one expires.",
+        ),
+        (
+            json!({ "status": 403, "condition": "permission.address", "origin": "client",
+                    "values": { "address": "192.0.2.1" } }),
+            "The address `192.0.2.1` is not allowed, by the API or by the API key.",
+            "Send the request from another address, or change `addresses` of the API or the addresses of the key.",
+        ),
     ] {
         let explanation = Explanation::of(&entry(given.clone()));
         assert_eq!(explanation.reason, [reason], "{given}");

@@ -1,7 +1,7 @@
 //! The pages about what a client needs and may use: authentication, limits, plans.
 
 use demur_contract::{Condition, LimitHeaders};
-use demur_engine::settings::Scheme;
+use demur_engine::settings::{Scheme, TokenSettings};
 
 use super::api::ApiPages;
 use super::block::{Block, Row, section, table, text};
@@ -9,25 +9,31 @@ use super::content::Content;
 use super::error_page::example_path;
 use super::markdown::{code, code_link, escape};
 
-/// How to send a key, and the error for each state of it.
+/// How to send a key or a token, and the error for each state of it.
 pub(crate) fn authentication(api: &ApiPages<'_>) -> Content {
     let authentication = &api.settings.authentication;
     let mut blocks = Vec::new();
     if let Some(operation) = api.operations().find(|operation| operation.method == "GET") {
         let url = example_path(api, &operation.id).unwrap_or_else(|| operation.path.clone());
-        let ways = authentication.schemes().map(|scheme| {
+        let request = |scheme: &Scheme, variable: &str| {
             let header = match scheme {
-                Scheme::Authorization(name) => format!("Authorization: {name} $API_KEY"),
-                Scheme::Field(name) => format!("{name}: $API_KEY"),
+                Scheme::Authorization(name) => format!("Authorization: {name} {variable}"),
+                Scheme::Field(name) => format!("{name}: {variable}"),
             };
-            format!("curl -H \"{header}\" \\\n  \"$API_URL{url}\"\n")
-        });
-        let mut send: Vec<Block> = ways.map(|text| Block::Code { caption: api.t("request"), text }).collect();
+            let text = format!("curl -H \"{header}\" \\\n  \"$API_URL{url}\"\n");
+            Block::Code { caption: api.t("request"), text }
+        };
+        let mut send: Vec<Block> =
+            authentication.key_schemes().map(|scheme| request(scheme, "$API_KEY")).collect();
         send.push(text(api.t("auth.secret")));
         if let Some(name) = &authentication.query {
             send.push(text(api.texts.with("auth.query", &[("name", &code(name))])));
         }
         blocks.push(section("send", api.t("auth.send"), send));
+        if let Some(tokens) = &authentication.tokens {
+            let send = vec![request(&tokens.scheme, "$TOKEN"), text(token_text(api, tokens))];
+            blocks.push(section("token", api.t("auth.token.send"), send));
+        }
     }
     let mut rows: Vec<Row> = Vec::new();
     let roots = ["credential", "permission", "plan"];
@@ -75,6 +81,16 @@ pub(crate) fn authentication(api: &ApiPages<'_>) -> Content {
         blocks.push(text(api.texts.with("auth.anonymous", &[("list", &anonymous.join(", "))])));
     }
     Content::plain("authentication.html", api.t("auth"), api.t("auth.lede"), blocks)
+}
+
+/// Which tokens are accepted.
+fn token_text(api: &ApiPages<'_>, tokens: &TokenSettings) -> String {
+    let policy = &tokens.policy;
+    let listed = |names: Vec<String>| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
+    let algorithms = listed(policy.algorithms.iter().map(ToString::to_string).collect());
+    let (issuer, audience) = (code(&policy.issuer), listed(policy.audiences.clone()));
+    let values = [("issuer", &*issuer), ("audience", &*audience), ("algorithms", &*algorithms)];
+    api.texts.with("auth.token.text", &values)
 }
 
 /// Rates, quotas, and the headers about them.
