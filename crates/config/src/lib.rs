@@ -35,6 +35,7 @@ mod service;
 mod units;
 mod upstream_errors;
 mod validation;
+mod websocket;
 
 pub use demur_source::{Diagnostics, Source};
 #[cfg(feature = "gateway")]

@@ -58,7 +58,11 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiSetting
     let mut fields = Fields::of(node, reader.source, "an API", reader.found)?;
     // Where a gateway finds the service.
     let _ = fields.node("upstream");
-    let settings = read_api(&mut fields, reader);
+    let mut settings = read_api(&mut fields, reader);
     fields.finish(reader.found);
+    // A service switches protocols itself; only a gateway has tunnels.
+    for operation in settings.iter_mut().flat_map(|settings| &mut settings.operations) {
+        operation.websocket = None;
+    }
     settings
 }

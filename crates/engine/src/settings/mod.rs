@@ -11,8 +11,10 @@ mod idempotency;
 mod metering;
 mod overload;
 mod prefixes;
+mod traceparent;
 mod upstream_errors;
 mod validation;
+mod websocket;
 
 pub use api::{
     ApiSettings, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_RETRY_WAIT, Mount, OperationSettings, ResourceTemplate,
@@ -27,7 +29,9 @@ pub use idempotency::{Idempotency, IdempotencyMode};
 pub use metering::{Metering, OnAbort, SettleAt, UsageSource};
 pub use overload::Overload;
 pub use prefixes::Prefixes;
+pub use traceparent::TraceParent;
 pub use upstream_errors::{TranslationRule, UpstreamErrorMode, UpstreamErrors};
 pub use validation::{AmbiguousPath, RequestValidation, ResponseMode, ValidationSettings};
+pub use websocket::WebSocket;
 
 pub use crate::request::reserved_headers::ReservedNames;

@@ -41,6 +41,8 @@ pub struct Forwarded {
 struct Direction {
     /// Bytes that were read.
     read: u64,
+    /// The source has sent everything.
+    is_complete: bool,
     state: State,
 }
 
@@ -80,33 +82,34 @@ impl Tunnel {
         // First: what an upstream has sent before it closed goes to the client, whatever else fails.
         let down = to_client.poll(upstream, client, cx);
         let up = from_client.poll(client, upstream, cx);
-        let failed = match (down, up) {
-            (Poll::Ready(Err(Failure::Source(error))), _) | (_, Poll::Ready(Err(Failure::Sink(error)))) => {
-                Some(TunnelError::Upstream(error))
-            }
-            (_, Poll::Ready(Err(Failure::Source(error)))) | (Poll::Ready(Err(Failure::Sink(error))), _) => {
-                Some(TunnelError::Client(error))
-            }
-            _ => None,
-        };
+        let failed =
+            match (down, up) {
+                (Poll::Ready(Err(Failure::Source(error))), _)
+                | (_, Poll::Ready(Err(Failure::Sink(error)))) => Some(TunnelError::Upstream(error)),
+                (_, Poll::Ready(Err(Failure::Source(error))))
+                | (Poll::Ready(Err(Failure::Sink(error))), _) => Some(TunnelError::Client(error)),
+                _ => None,
+            };
         if let Some(error) = failed {
             let other = if let TunnelError::Client(_) = error { upstream } else { client };
             other.reset_on_drop();
             return Poll::Ready(Err(error));
         }
-        let (State::Ended(to_client), State::Ended(from_client)) = (&mut to_client.state, &mut from_client.state)
+        let (client_is_complete, upstream_is_complete) = (from_client.is_complete, to_client.is_complete);
+        let (State::Ended(to_client), State::Ended(from_client)) =
+            (&mut to_client.state, &mut from_client.state)
         else {
             return Poll::Pending;
         };
         // A peer that has ended its own direction need not take what still comes from the other one.
-        let failure = |taken: &mut io::Result<()>, is_ended: bool| {
-            std::mem::replace(taken, Ok(())).err().filter(|_| !is_ended)
+        let failure = |taken: &mut io::Result<()>, is_complete: bool| {
+            std::mem::replace(taken, Ok(())).err().filter(|_| !is_complete)
         };
-        if let Some(error) = failure(to_client, client.is_ended()) {
+        if let Some(error) = failure(to_client, client_is_complete) {
             upstream.reset_on_drop();
             return Poll::Ready(Err(TunnelError::Client(error)));
         }
-        if let Some(error) = failure(from_client, upstream.is_ended()) {
+        if let Some(error) = failure(from_client, upstream_is_complete) {
             client.reset_on_drop();
             return Poll::Ready(Err(TunnelError::Upstream(error)));
         }
@@ -167,8 +170,16 @@ impl Direction {
                 // `usize` is never wider than 64 bits.
                 self.read += unread as u64;
                 sink.queue(source.take(unread));
-            } else if ready!(source.poll_fill(cx)).map_err(Failure::Source)? == 0 {
-                self.state = State::Ending;
+                continue;
+            }
+            match ready!(source.poll_fill(cx)) {
+                Ok(1..) => {}
+                Ok(0) => (self.is_complete, self.state) = (true, State::Ending),
+                // TLS that was not ended. The other protocol says itself whether something is missing.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    (self.is_complete, self.state) = (true, State::Ending);
+                }
+                Err(error) => return Poll::Ready(Err(Failure::Source(error))),
             }
         }
     }
@@ -215,7 +226,8 @@ mod tests {
         let request = Request::get("/").header("host", "a").header("upgrade", "x").body(()).unwrap();
         let answer = async {
             assert!(head(&mut upstream).await.contains("connection: upgrade\r\n"));
-            let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly";
+            let answer =
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly";
             upstream.write_all(answer).await.unwrap();
         };
         let parts = request.into_parts().0;
