@@ -1,7 +1,8 @@
 //! The running gateway, and the example services that can be its upstreams.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ pub struct Gateway {
     folder: TestDir,
     address: SocketAddr,
     admin: Option<SocketAddr>,
+    operations: Option<SocketAddr>,
     /// Secrets by API and label.
     keys: HashMap<(String, String), String>,
 }
@@ -84,17 +86,17 @@ impl Gateway {
     fn ready(mut process: Process, folder: TestDir) -> Self {
         let line = process.line();
         let ready: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let url = ready["gateway"].as_str().unwrap_or_default();
-        let address = url.split_once("://").and_then(|(_, address)| address.parse().ok());
+        let address_of = |name: &str| ready[name].as_str()?.split_once("://")?.1.parse().ok();
+        let (address, operations) = (address_of("gateway"), address_of("operations"));
         let address = address.unwrap_or_else(|| panic!("no address: {line}"));
-        let admin = ready["admin"].as_str().and_then(|url| url.split_once("://")?.1.parse().ok());
+        let admin = address_of("admin");
         let mut keys = HashMap::new();
         for (api, listed) in ready["apis"].as_object().into_iter().flatten() {
             for (label, secret) in listed["keys"].as_object().into_iter().flatten() {
                 keys.insert((api.clone(), label.clone()), secret.as_str().unwrap_or_default().to_owned());
             }
         }
-        Self { process, folder, address, admin, keys }
+        Self { process, folder, address, admin, operations, keys }
     }
 
     /// The address that it listens on.
@@ -105,6 +107,17 @@ impl Gateway {
     /// The address of its admin API, which the configuration must have.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.expect("the configuration has an admin API")
+    }
+
+    /// The metrics, of a gateway with an operations listener.
+    pub fn metrics(&self) -> String {
+        let address = self.operations.expect("an operations listener");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers");
+        text
     }
 
     /// Its configuration, and the command line on that.

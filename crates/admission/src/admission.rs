@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::cache::{CacheBounds, CacheSlot, Epoch, KeyCache, KeyLookup};
 use crate::cache_entry::EntryMeta;
 use crate::connection_cache::CachedPrincipal;
@@ -176,6 +178,24 @@ impl Admission {
         }
     }
 
+    /// How many changes of keys and accounts there have been.
+    pub(crate) fn key_changes(&self) -> u64 {
+        self.cache.changes()
+    }
+
+    /// The key with one of these digests, if it is cached.
+    pub(crate) fn cached_credential(&self, digests: &Candidates) -> Option<Arc<Credential>> {
+        digests.iter().find_map(|digest| self.cache.current(digest)).map(|it| Arc::clone(it.credential()))
+    }
+
+    /// The key with one of these digests in the store.
+    pub(crate) fn stored_credential(
+        &self,
+        digests: &Candidates,
+    ) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>> {
+        self.stores.keys.find(digests)
+    }
+
     fn look_up(
         self: &Arc<Self>,
         candidates: Candidates,
@@ -231,7 +251,8 @@ impl Admission {
             return Err(Denial::CredentialUnknown);
         };
         if !principal.is_valid_for(api, now.wall) {
-            return Err(denial_of_invalid(&principal, api, now));
+            let denial = denial_of(principal.credential(), api, now.wall);
+            return Err(denial.unwrap_or(Denial::CredentialUnknown));
         }
         if principal.should_record_use(now.wall) {
             self.stores.keys.used(&principal.key().id, now.wall);
@@ -303,19 +324,20 @@ impl Admission {
     }
 }
 
-/// Returns the denial for a key that exists but is not valid. The key's state is disclosed only here, after the whole
-/// secret has matched. A key of another API is unknown to this one.
-fn denial_of_invalid(principal: &Principal, api: &str, now: Now) -> Denial {
-    let key = principal.key();
+/// Why a key that exists is not valid, if it is not. The key's state is disclosed only here, after the whole secret has
+/// matched. A key of another API is unknown to this one.
+pub(crate) fn denial_of(credential: &Credential, api: &str, at: Timestamp) -> Option<Denial> {
+    let key = &credential.key;
     if key.api != api {
-        return Denial::CredentialUnknown;
+        return Some(Denial::CredentialUnknown);
     }
-    if let Some(revoked_at) = principal.credential().replaced.filter(|ends| *ends <= now.wall) {
-        return Denial::CredentialRevoked { revoked_at };
+    if let Some(revoked_at) = credential.replaced.filter(|ends| *ends <= at) {
+        return Some(Denial::CredentialRevoked { revoked_at });
     }
-    match (key.state(now.wall), key.expires, key.disabled) {
-        (KeyState::Expired, Some(expired_at), _) => Denial::CredentialExpired { expired_at },
-        (KeyState::Disabled, _, Some(disabled_at)) => Denial::CredentialDisabled { disabled_at },
-        _ => Denial::CredentialRevoked { revoked_at: key.revoked.unwrap_or(key.created) },
+    match (key.state(at), key.expires, key.disabled) {
+        (KeyState::Active, ..) => None,
+        (KeyState::Expired, Some(expired_at), _) => Some(Denial::CredentialExpired { expired_at }),
+        (KeyState::Disabled, _, Some(disabled_at)) => Some(Denial::CredentialDisabled { disabled_at }),
+        _ => Some(Denial::CredentialRevoked { revoked_at: key.revoked.unwrap_or(key.created) }),
     }
 }

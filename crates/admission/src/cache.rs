@@ -118,7 +118,20 @@ impl KeyCache {
 
     /// Returns the current state. Must be called before the directory is queried.
     pub(crate) fn epoch(&self, plans: u64) -> Epoch {
-        Epoch { changes: self.changes.load(Ordering::SeqCst), plans }
+        Epoch { changes: self.changes(), plans }
+    }
+
+    /// How many changes there have been.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// The key with this digest, if it is in the table: then no change has concerned it since it was looked up.
+    pub(crate) fn current(&self, digest: &Digest) -> Option<Arc<Principal>> {
+        let set = *self.sets().get(digest)?;
+        let slots = &self.present.sets.get(set)?.slots;
+        let is_current = |held: &Arc<Principal>| digests(held).contains(digest) && !held.meta().is_evicted();
+        slots.iter().filter_map(ArcSwapOption::load_full).find(is_current)
     }
 
     /// Looks up the digest of the secret with this slot, under these plans.

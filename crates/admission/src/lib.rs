@@ -77,6 +77,7 @@ mod grants;
 mod hold;
 mod identity;
 mod imported;
+mod key_watch;
 mod ledger;
 mod limits;
 mod lockout;
@@ -107,6 +108,7 @@ pub use grants::{Grants, Scope};
 pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
 pub use imported::{ImportedForm, ImportedForms, ImportedHash, ImportedHashKey};
+pub use key_watch::KeyWatch;
 pub use ledger::{
     Balance, Charge, Claim, ClaimBounds, CreditBalance, Expiry, Fingerprint, GrantEntry, HoldId, HoldOutcome,
     HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, REMEMBERED,

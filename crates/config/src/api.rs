@@ -5,7 +5,8 @@ use std::path::Path;
 use demur_contract::Contract;
 use demur_engine::EventStreamErrors;
 use demur_engine::settings::{
-    ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, ReservedNames, UpstreamErrors,
+    ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, OperationSettings,
+    ReservedNames, TraceParent, UpstreamErrors,
 };
 use demur_source::{Diagnostics, Fields, Node, Span};
 use demur_validation::{ApiDocument, DocumentOptions, ServerPaths, UnknownPaths};
@@ -25,8 +26,15 @@ use crate::rule::read_rule;
 use crate::security::compare_security;
 use crate::upstream_errors::read_upstream_errors;
 use crate::validation::read_validation;
+use crate::websocket::read_websocket;
 
 const MODES: &[(&str, bool)] = &[("enforce", false), ("monitor", true)];
+
+const TRACEPARENT: &[(&str, TraceParent)] = &[
+    ("pass", TraceParent::Pass),
+    ("create", TraceParent::Create),
+    ("create_sampled", TraceParent::CreateSampled),
+];
 
 /// Reads an API. The caller has opened `fields`, and finishes it.
 pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Option<ApiSettings> {
@@ -60,6 +68,8 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let max_retry_wait = reader.duration(fields, "max_retry_wait").unwrap_or(DEFAULT_MAX_RETRY_WAIT);
     let server_timing = fields.boolean("server_timing", reader.found).unwrap_or(false);
     let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
+    let traceparent = reader.choice(fields, "traceparent", TRACEPARENT).unwrap_or_default();
+    let websocket = fields.node("websocket").and_then(|node| read_websocket(node, None, reader));
     let upstream_errors = fields.node("upstream_errors");
     let authentication_span = fields.node("authentication").map(|node| node.span);
     let document = match (openapi, openapi_span) {
@@ -85,14 +95,15 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let versions: Vec<ContractVersion> = versions.into_iter().map(|(version, _)| version).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(versions.iter().map(|it| &it.contract)).map(|it| &**it).collect();
-    if let Some(span) = openapi_span {
-        warn_upgrades(span, &document, reader);
-    }
     let upstream_errors = upstream_errors
         .map(|node| read_upstream_errors(node, &UpstreamErrors::default(), &contracts, reader))
         .unwrap_or_default();
-    let of_api = OfApi { idempotency, upstream_errors: &upstream_errors, contracts: &contracts };
+    let websocket = websocket.as_ref();
+    let of_api = OfApi { idempotency, upstream_errors: &upstream_errors, websocket, contracts: &contracts };
     let operations = read_operations(operations, &document, of_api, reader);
+    if let Some(span) = openapi_span {
+        warn_upgrades(span, &document, &operations, reader);
+    }
     let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contracts, reader)).collect();
     let authentication = authentication??;
     if let Some(span) = authentication_span {
@@ -118,20 +129,29 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         upstream_errors,
         headers,
         server_timing,
+        traceparent,
         ..ApiSettings::new(name, contract, document, authentication)
     })
 }
 
-/// Warns of operations that switch to another protocol: they are rejected.
-fn warn_upgrades(span: Span, document: &ApiDocument, reader: &mut ConfigReader<'_>) {
-    for operation in document.operations() {
-        if operation.response_statuses().any(|status| status == "101") {
+/// Warns of operations that switch to another protocol and do not serve WebSocket: such requests are rejected.
+fn warn_upgrades(
+    span: Span,
+    document: &ApiDocument,
+    settings: &[OperationSettings],
+    reader: &mut ConfigReader<'_>,
+) {
+    for (operation, settings) in document.operations().iter().zip(settings) {
+        if settings.websocket.is_none() && operation.response_statuses().any(|status| status == "101") {
             let message = format!(
-                "`{}` switches to another protocol (101), which is not supported: such requests are rejected as \
+                "`{}` switches to another protocol (101), which is not enabled: such requests are rejected as \
                  `request.upgrade_rejected`",
                 operation.id()
             );
-            let help = "route these requests past the gateway".to_owned();
+            let help = format!(
+                "write `operations: {{ {}: {{ websocket: true }} }}`, or route other protocols past the gateway",
+                operation.id()
+            );
             reader.warning(span, "upgrade", message, help);
         }
     }

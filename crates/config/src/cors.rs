@@ -17,7 +17,7 @@ pub(crate) fn read_cors(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Co
     let these: Vec<HeaderValue> = origins
         .iter()
         .filter(|(origin, _)| origin != "*")
-        .filter_map(|(origin, span)| read_origin(origin, *span, reader))
+        .filter_map(|(origin, span)| read_origin(origin, *span, "cors", reader))
         .collect();
     let credentials = fields.boolean("credentials", reader.found).unwrap_or(false);
     if is_any && (credentials || !these.is_empty()) {
@@ -48,7 +48,12 @@ pub(crate) fn read_cors(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Co
 }
 
 /// An origin as browsers send it: scheme, host in lower case, and a port that is not the default of the scheme.
-fn read_origin(text: &str, span: Span, reader: &mut ConfigReader<'_>) -> Option<HeaderValue> {
+pub(crate) fn read_origin(
+    text: &str,
+    span: Span,
+    check: &'static str,
+    reader: &mut ConfigReader<'_>,
+) -> Option<HeaderValue> {
     let uri: Option<Uri> = text.parse().ok();
     let is_origin = text == "null"
         || uri.is_some_and(|uri| {
@@ -61,7 +66,7 @@ fn read_origin(text: &str, span: Span, reader: &mut ConfigReader<'_>) -> Option<
         let message = format!("`{text}` is not an origin as browsers send it");
         let help =
             "write scheme, host in lower case and, unless it is the default, port: `https://app.example`";
-        reader.error(span, "cors", message, help.to_owned());
+        reader.error(span, check, message, help.to_owned());
         return None;
     }
     HeaderValue::from_str(text).ok()

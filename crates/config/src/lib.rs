@@ -37,6 +37,7 @@ mod tokens;
 mod units;
 mod upstream_errors;
 mod validation;
+mod websocket;
 
 pub use demur_source::{Diagnostics, Source};
 #[cfg(feature = "gateway")]

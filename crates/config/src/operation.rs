@@ -2,10 +2,12 @@
 
 use demur_contract::{Contract, Location};
 use demur_engine::settings::{
-    Idempotency, OperationSettings, ResourceTemplate, ResourceTemplateError, UpstreamErrors,
+    Idempotency, OperationSettings, Origins, ResourceTemplate, ResourceTemplateError, UpstreamErrors,
+    WebSocket,
 };
 use demur_source::{Fields, Key, Node};
 use demur_validation::{ApiDocument, Operation};
+use http::Method;
 
 use crate::headers::read_headers;
 use crate::idempotency::read_idempotency;
@@ -15,13 +17,22 @@ use crate::path_characters::read_path_characters;
 use crate::reader::ConfigReader;
 use crate::upstream_errors::read_upstream_errors;
 use crate::validation::REQUESTS;
+use crate::websocket::read_websocket;
 
 /// What the operations of an API have in common, unless they say otherwise.
 #[derive(Clone, Copy)]
 pub(crate) struct OfApi<'a> {
     pub(crate) idempotency: Idempotency,
     pub(crate) upstream_errors: &'a UpstreamErrors,
+    pub(crate) websocket: Option<&'a WebSocket>,
     pub(crate) contracts: &'a [&'a Contract],
+}
+
+impl OfApi<'_> {
+    /// WebSocket begins with GET.
+    fn websocket_of(self, operation: &Operation) -> Option<WebSocket> {
+        self.websocket.filter(|_| *operation.method() == Method::GET).cloned()
+    }
 }
 
 /// Settings of all operations, by their index in the document.
@@ -32,8 +43,11 @@ pub(crate) fn read_operations(
     reader: &mut ConfigReader<'_>,
 ) -> Vec<OperationSettings> {
     let idempotency = of_api.idempotency;
-    let default = || OperationSettings { idempotency, ..OperationSettings::default() };
-    let mut operations: Vec<OperationSettings> = document.operations().iter().map(|_| default()).collect();
+    let default = |operation: &Operation| {
+        let websocket = of_api.websocket_of(operation);
+        OperationSettings { idempotency, websocket, ..OperationSettings::default() }
+    };
+    let mut operations: Vec<OperationSettings> = document.operations().iter().map(default).collect();
     for (key, node) in entries {
         let Some(operation) = document.operation(&key.name) else {
             unknown_operation(&key.name, key.span, document, reader);
@@ -68,6 +82,11 @@ fn read_operation(
     let upstream_errors = upstream_errors
         .map(|node| read_upstream_errors(node, of_api.upstream_errors, of_api.contracts, reader));
     let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
+    let own_websocket = fields.node("websocket");
+    let websocket = match own_websocket {
+        Some(node) => read_websocket(node, of_api.websocket, reader),
+        None => of_api.websocket_of(operation),
+    };
     let settings = OperationSettings {
         cost,
         credits,
@@ -84,6 +103,7 @@ fn read_operation(
         validation: reader.choice(&mut fields, "validation", REQUESTS),
         upstream_errors,
         headers,
+        websocket,
     };
     let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
     if settings.anonymous && (needs_key || settings.credits > 0) {
@@ -95,6 +115,23 @@ fn read_operation(
         let message =
             "`idempotency` has no effect on an anonymous operation: responses are stored per account";
         reader.error(node.span, "anonymous", message, "remove `idempotency`".to_owned());
+    }
+    if let (Some(_), Some(node)) = (&settings.websocket, own_websocket)
+        && *operation.method() != Method::GET
+    {
+        let message = format!("`websocket` has no effect on `{}`: WebSocket begins with GET", operation.id());
+        reader.error(node.span, "websocket", message, "remove `websocket`".to_owned());
+    }
+    if settings.anonymous
+        && let Some(WebSocket { origins: Origins::Any, .. }) = &settings.websocket
+    {
+        let message = format!(
+            "any website can open WebSocket connections to `{}` with the cookies of its visitors",
+            operation.id()
+        );
+        let help = "list your own sites: `websocket: { origins: [\"https://app.example\"] }`".to_owned();
+        let span = own_websocket.map_or(node.span, |node| node.span);
+        reader.warning(span, "websocket-origins", message, help);
     }
     fields.finish(reader.found);
     Some(settings)

@@ -58,7 +58,7 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiSetting
     let mut fields = Fields::of(node, reader.source, "an API", reader.found)?;
     // Where a gateway finds the service.
     let _ = fields.node("upstream");
-    let settings = read_api(&mut fields, reader);
+    let mut settings = read_api(&mut fields, reader);
     fields.finish(reader.found);
     let tokens = settings.as_ref().and_then(|settings| settings.authentication.tokens.as_ref());
     if let Some(TokenSettings { source: KeySource::Url(source), .. }) = tokens.map(|tokens| &**tokens) {
@@ -66,6 +66,10 @@ fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiSetting
         let message = format!("a service does not fetch `{}`: tokens are rejected without keys", source.url);
         let help = "use `keys: { file: … }`, or replace the keys with `KeySetCell::set`".to_owned();
         reader.warning(keys.map_or(node.span, |keys| keys.span), "token-keys", message, help);
+    }
+    // A service switches protocols itself; only a gateway has tunnels.
+    for operation in settings.iter_mut().flat_map(|settings| &mut settings.operations) {
+        operation.websocket = None;
     }
     settings
 }

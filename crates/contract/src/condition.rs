@@ -205,6 +205,8 @@ conditions! {
     PermissionResource = "permission.resource", 403, Never, "The key does not cover this resource";
     PermissionOperation = "permission.operation", 403, Never, "The key does not cover this operation";
     PermissionAddress = "permission.address", 403, Never, "Requests from this address are not allowed";
+    /// A script of this site may not connect (RFC 6455 §10.2).
+    PermissionOrigin = "permission.origin", 403, Never, "Requests from this origin are not allowed";
 
     PlanRequired = "plan.required", 403, AfterFix, "The plan does not include this feature";
     PlanInactive = "plan.inactive", 402, AfterFix, "The account has no active plan";

@@ -136,11 +136,11 @@ fn unknown_and_malformed_keys_get_the_same_response() {
     }
 }
 
-/// The conditions that concern one access token, one address, one upgrade or one set of instances get the error of what
+/// The conditions that concern one access token, one address or origin, one upgrade or one set of instances get the error of what
 /// they are: with a status that a client understands, never as an error of another kind.
 #[test]
 fn newer_conditions_get_an_error_of_their_kind() {
-    let rows: [(Condition, &[u16]); 16] = [
+    let rows: [(Condition, &[u16]); 17] = [
         // An API without 401 for bad keys says 403.
         (Condition::CredentialTokenMalformed, &[401, 403]),
         (Condition::CredentialTokenAlgorithm, &[401, 403]),
@@ -154,6 +154,7 @@ fn newer_conditions_get_an_error_of_their_kind() {
         (Condition::CredentialTokenRevoked, &[401, 403]),
         // 400 where the API documents no 403.
         (Condition::PermissionAddress, &[403, 400]),
+        (Condition::PermissionOrigin, &[403, 400]),
         (Condition::RequestUpgradeRejected, &[400]),
         // 500 where the API documents no 503.
         (Condition::UpstreamUnhealthy, &[503, 500]),

@@ -13,6 +13,7 @@ use demur_admission::Principal;
 use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin, Value, Violation};
 
 use crate::request::id::RequestId;
+use crate::request::trace_context::TraceContext;
 
 /// One request: how it was understood, what was checked, and why it was rejected.
 pub struct RequestRecord {
@@ -21,6 +22,9 @@ pub struct RequestRecord {
     /// The operation's index in the API's document.
     pub(crate) operation: Option<usize>,
     pub(crate) principal: Option<Arc<Principal>>,
+    pub(crate) trace: Option<TraceContext>,
+    /// The connection speaks WebSocket since this request.
+    pub(crate) is_upgraded: bool,
     /// Boxed: most requests have none, and the record is moved several times.
     details: Option<Box<RecordDetails>>,
     checks: [CheckOutcome; Check::ALL.len()],
@@ -180,6 +184,8 @@ impl RequestRecord {
             labels: None,
             operation: None,
             principal: None,
+            trace: None,
+            is_upgraded: false,
             details: None,
             checks: Default::default(),
             timings: Default::default(),
@@ -250,6 +256,16 @@ impl RequestRecord {
             let would_reject = details.would_reject.iter_mut().map(|would_reject| &mut would_reject.cause);
             rejection.chain(would_reject).chain(&mut details.notes)
         })
+    }
+
+    /// The trace that the request belongs to: that of the client's valid `traceparent`, or the one that was created.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_ref()
+    }
+
+    /// The protocol that the connection speaks since this request: `websocket`, if it was upgraded.
+    pub fn upgraded(&self) -> Option<&'static str> {
+        self.is_upgraded.then_some("websocket")
     }
 
     /// The request ID, as the client was given it.

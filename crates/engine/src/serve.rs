@@ -19,6 +19,7 @@ use crate::request::context::RequestContext;
 use crate::request::info::{MalformedRequest, RequestInfo};
 use crate::request::path::SentPath;
 use crate::request::pending::{PendingRequest, RequestOutcome};
+use crate::request::trace_context::TraceContext;
 use crate::response::body::ResponseBody;
 use crate::response::in_flight::ResponseOutcome;
 use crate::response::upstream_error::UpstreamFault;
@@ -72,8 +73,9 @@ impl Engine {
     where
         B: Body<Data = Bytes, Error = BodyError> + Unpin,
     {
-        let context = RequestContext::new(self, &info);
+        let mut context = RequestContext::new(self, &info);
         let (parts, body) = request.into_parts();
+        context.record.trace = TraceContext::sent(&parts.headers);
         if let (Some(lookup), None) = (self.pages(), &info.rejection)
             && let Some(mut response) = pages::page(lookup, &parts)
         {

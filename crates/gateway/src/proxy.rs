@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use demur_admission::Clock;
-use demur_engine::{Api, Engine, RequestInfo, RequestRecord, ResponseBody, UpstreamFault};
+use demur_engine::{Api, BodyError, Engine, RequestInfo, RequestRecord, ResponseBody, UpstreamFault};
 use demur_http1::io::ServerStream;
 use futures_util::FutureExt;
 use futures_util::future::Either;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
@@ -17,8 +17,9 @@ use crate::listener::request_body::ClientBody;
 use crate::snapshot::Snapshot;
 use crate::upstream::balancer::SharedUpstream;
 use crate::upstream::body::UpstreamBody;
-use crate::upstream::client::{UpstreamClient, UpstreamRequestBody};
+use crate::upstream::client::{UpstreamClient, UpstreamRequestBody, UpstreamResponse};
 use crate::upstream::counts::ConnectionCounts;
+use crate::upstream::upgrade::UpgradeSlot;
 
 /// The body of a response to a client.
 pub(crate) type ProxyBody = ResponseBody<Box<UpstreamBody<UpstreamRequestBody<ClientBody>>>>;
@@ -73,13 +74,14 @@ impl Upstreams {
 }
 
 /// Serves one request of this client: the engine's two phases around the exchange with the upstream. Interim responses are
-/// sent to the client as they come. If the client resets the connection, the exchange is cancelled.
+/// sent to the client as they come. If the client resets the connection, the exchange is cancelled. The upstream's side of
+/// a connection that it has switched to another protocol goes into `upgrade`.
 pub(crate) fn serve<'u>(
     engine: &Arc<Engine>,
     upstreams: &'u Upstreams,
     request: Request<ClientBody>,
     info: RequestInfo<'_>,
-    client: &'u ServerStream,
+    (client, upgrade): (&'u ServerStream, &'u UpgradeSlot),
 ) -> impl Future<Output = (Response<ProxyBody>, RequestRecord)> + use<'u> {
     // Either of two futures, so that there is room for the request once.
     engine.serve(request, info, move |api, request| match upstreams.of(api) {
@@ -87,8 +89,28 @@ pub(crate) fn serve<'u>(
             let interim = |status, headers: HeaderMap| client.interim(status, &headers);
             // Boxed: every future around it would have room for it, and would be copied with it.
             let response = client.respond(Box::pin(upstream.forward(request, interim)));
-            Either::Left(response.map(|response| response.unwrap_or(Err(UpstreamFault::ClientGone))))
+            Either::Left(response.map(move |response| {
+                let response = response.unwrap_or(Err(UpstreamFault::ClientGone));
+                response.and_then(|response| switched(response, client, upgrade))
+            }))
         }
         None => Either::Right(ready(Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())))),
     })
+}
+
+/// Takes the upstream's connection if the response is a 101. What the client has sent before it is in no protocol: it may be
+/// another request that was to pass unchecked.
+fn switched(
+    mut response: UpstreamResponse<ClientBody>,
+    client: &ServerStream,
+    upgrade: &UpgradeSlot,
+) -> Result<UpstreamResponse<ClientBody>, UpstreamFault> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if client.has_arrived() {
+            client.close();
+            return Err(UpstreamFault::Body(BodyError::BeforeUpgrade));
+        }
+        upgrade.set(response.body_mut().take_tunnel());
+    }
+    Ok(response)
 }

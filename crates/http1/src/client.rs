@@ -198,6 +198,11 @@ impl ClientConnection {
         }
     }
 
+    /// Whether the connection speaks another protocol, after 101 (Switching Protocols).
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self.phase, Phase::Tunnel)
+    }
+
     /// Whether another request may be sent over this connection: the exchange is complete on both sides, the server keeps
     /// the connection, and `unread`, the bytes behind the response, are none. Then the connection is idle again.
     pub fn reuse(&mut self, unread: &[u8]) -> bool {

@@ -31,8 +31,17 @@ pub struct Entry {
     pub status: u16,
     /// Bytes of the response body.
     pub bytes: u64,
-    /// Milliseconds until the end of the response.
+    /// Bytes from the client after its request, on a connection that was upgraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_bytes: Option<u64>,
+    /// Milliseconds until the end of the response, or of the connection that was upgraded.
     pub duration_ms: f64,
+    /// The protocol that the connection was upgraded to: `websocket`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgraded: Option<String>,
+    /// The ID of the trace that the request belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// The name of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
@@ -141,7 +150,10 @@ impl Default for Entry {
             path: None,
             status: 0,
             bytes: 0,
+            received_bytes: None,
             duration_ms: 0.0,
+            upgraded: None,
+            trace_id: None,
             api: None,
             operation: None,
             account: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use demur_admission::Plan;
 use demur_contract::Condition;
-use demur_engine::settings::{KeySource, Scheme, UsageSource};
+use demur_engine::settings::{KeySource, Origins, Scheme, UsageSource};
 
 use crate::model::{Cause, CauseKind};
 use crate::operation::OperationView;
@@ -67,7 +67,9 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
         C::RequestNotAcceptable if !view.api.validation.rejects_unacceptable => {
             absent("`validation.accept` is not set to reject such requests")
         }
-        C::RequestUpgradeRequired => absent("the gateway does not require an upgrade"),
+        C::RequestUpgradeRequired | C::RequestUpgradeRejected | C::PermissionOrigin => {
+            upgrade(condition, view)
+        }
         C::RequestLengthRequired => absent("the gateway reads chunked bodies"),
         C::BodyInvalidJson if !view.takes_json() => absent("the operation takes no JSON body"),
         C::BodyInvalidJson | C::BodyTooDeep | C::BodyUnsupportedMediaType | C::BodyUnreadable => {
@@ -251,6 +253,28 @@ fn resource(view: &OperationView<'_>) -> Occurrence {
     }
     causes.extend(raised_cause(Condition::PermissionResource.name(), view));
     any(causes, "the operation names no resource")
+}
+
+/// What concerns a switch to another protocol.
+fn upgrade(condition: Condition, view: &OperationView<'_>) -> Occurrence {
+    let Some(websocket) = &view.policy.websocket else {
+        return match condition {
+            Condition::RequestUpgradeRejected => possible(Cause::new(
+                CauseKind::Gateway,
+                "the request asks for another protocol, and the operation serves none",
+            )),
+            _ => absent("the operation does not serve WebSocket"),
+        };
+    };
+    let text = match condition {
+        Condition::RequestUpgradeRequired => "the version of a WebSocket handshake is not 13",
+        Condition::RequestUpgradeRejected => {
+            "the request asks for another protocol than WebSocket, or is no valid handshake"
+        }
+        _ if websocket.origins == Origins::Any => return absent("any site may connect"),
+        _ => "a script of a site that is not in `websocket.origins` opens a WebSocket connection",
+    };
+    possible(Cause::new(CauseKind::Gateway, text).named("websocket"))
 }
 
 fn feature(view: &OperationView<'_>) -> Occurrence {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use demur_admission::Plan;
 use demur_contract::{Condition, ParseResult, ResponseView};
 use demur_engine::Api;
+use demur_engine::settings::{Origins, WebSocket};
 use demur_matrix::{Cell, ContractMatrix, Matrix, OperationMatrix};
 use demur_source::Source;
 use serde_json::Value as Json;
@@ -169,6 +170,8 @@ const ABSENT: &[(usize, &str, &str, &str)] = &[
     (1, "getLastUpdate", "brand_access_denied", "no rule raises it"),
     (0, "listScores", "resource.method_not_allowed", "other methods"),
     (0, "listScores", "client.gone", "no response"),
+    (0, "listScores", "request.upgrade_required", "does not serve WebSocket"),
+    (0, "listScores", "permission.origin", "does not serve WebSocket"),
     (2, "showMe", "credits.held", "costs no credits"),
 ];
 
@@ -179,6 +182,29 @@ fn absent_conditions_name_the_reason() {
         let absent = operation.absent.iter().find(|absent| absent.condition == *condition);
         let absent = absent.unwrap_or_else(|| panic!("{id}: {condition}"));
         assert!(absent.reason.contains(reason), "{id}: {condition}: {}", absent.reason);
+    }
+}
+
+#[test]
+fn websocket_has_conditions_of_its_own() {
+    let folder = root().join("examples");
+    let source = Source::read(&folder.join("demur.yaml")).unwrap();
+    let (mut settings, _) = demur_config::load_service(&source, &folder).unwrap();
+    let of_api = &mut settings.apis[0];
+    let index = of_api.document.operation("listScores").unwrap().index();
+    let origins = Origins::These(Vec::new());
+    of_api.operations[index].websocket = Some(WebSocket { origins, ..WebSocket::default() });
+    let apis: Vec<Arc<Api>> = settings.apis.into_iter().map(Api::new).collect();
+    let matrix = Matrix::build(&apis, &settings.plans);
+    let operation = operation(&matrix.apis[0].contracts[0], "listScores");
+    for (condition, cause) in [
+        ("request.upgrade_required", "is not 13"),
+        ("request.upgrade_rejected", "another protocol than WebSocket"),
+        ("permission.origin", "not in `websocket.origins`"),
+    ] {
+        let cell = operation.cells.iter().find(|cell| cell.condition == condition);
+        let cell = cell.unwrap_or_else(|| panic!("{condition}"));
+        assert!(cell.causes[0].text.contains(cause), "{condition}: {:?}", cell.causes);
     }
 }
 

@@ -86,6 +86,8 @@ impl Mocked {
 fn apply(settings: &mut ApiSettings, checks: Checks) {
     // What the mock makes up is not held against the document.
     settings.validation.responses = ResponseMode::Ignore;
+    // And it makes up no WebSocket messages: handshakes are rejected as where WebSocket is not enabled.
+    settings.operations.iter_mut().for_each(|operation| operation.websocket = None);
     if !checks.authenticates {
         // Rules may ask for the caller.
         settings.rules.clear();

@@ -26,3 +26,4 @@ mod overload;
 mod raw;
 mod resets;
 mod shop;
+mod trace_context;

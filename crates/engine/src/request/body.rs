@@ -24,6 +24,8 @@ pub enum BodyError {
     OverBudget,
     /// Its framing is broken, or the connection was.
     Broken(String),
+    /// It was sent before the connection was upgraded.
+    BeforeUpgrade,
 }
 
 impl fmt::Display for BodyError {
@@ -33,6 +35,7 @@ impl fmt::Display for BodyError {
             BodyError::TooLarge => f.write_str("request body too large"),
             BodyError::OverBudget => f.write_str("memory for buffered bodies exhausted"),
             BodyError::Broken(cause) => write!(f, "request body broken: {cause}"),
+            BodyError::BeforeUpgrade => f.write_str("bytes of the client before the 101 response"),
         }
     }
 }
@@ -47,13 +50,18 @@ impl BodyError {
             BodyError::TooLarge => Condition::BodyTooLarge,
             BodyError::OverBudget => Condition::Overloaded,
             BodyError::Broken(_) => Condition::BodyUnreadable,
+            BodyError::BeforeUpgrade => Condition::RequestUpgradeRejected,
         }
     }
 }
 
 impl From<BodyError> for Rejection {
     fn from(fault: BodyError) -> Self {
-        Rejection::from(fault.condition()).with_cause(fault.to_string())
+        let rejection = Rejection::from(fault.condition()).with_cause(fault.to_string());
+        match fault {
+            BodyError::BeforeUpgrade => rejection.with("protocol", "websocket"),
+            _ => rejection,
+        }
     }
 }
 

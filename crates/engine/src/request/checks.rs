@@ -2,9 +2,7 @@
 
 use demur_contract::{Condition, Violation};
 use demur_validation::{CheckedBody, Operation, RouteMatch};
-use http::header::{
-    ACCEPT, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, UPGRADE,
-};
+use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::Value as Json;
@@ -36,34 +34,6 @@ pub(crate) fn method_not_allowed(allow: &str, method: &str) -> Rejection {
         Err(_) => rejection,
     }
 }
-
-/// Rejects a request to switch to another protocol, such as WebSocket: the upstream would answer a plain GET, which the
-/// client takes for a broken handshake. Offers that a server may ignore (RFC 9110, section 7.8) are ignored: HTTP/2 over
-/// cleartext, and TLS.
-pub(crate) fn reject_upgrade(headers: &HeaderMap) -> Result<(), Rejection> {
-    if !headers.contains_key(UPGRADE) {
-        return Ok(());
-    }
-    let tokens = |name: &HeaderName| {
-        let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-        let tokens = lines.into_iter().flat_map(|line| line.split(',')).map(str::trim);
-        tokens.filter(|token| !token.is_empty()).collect::<Vec<_>>()
-    };
-    let is_offer = |protocol: &&str| {
-        let name = protocol.split('/').next().unwrap_or_default();
-        ["h2", "h2c", "http", "tls"].iter().any(|known| name.eq_ignore_ascii_case(known))
-    };
-    let is_asked_for = tokens(&CONNECTION).iter().any(|option| option.eq_ignore_ascii_case("upgrade"));
-    let protocols = tokens(&UPGRADE);
-    if !is_asked_for || protocols.iter().all(is_offer) {
-        return Ok(());
-    }
-    let protocol: String = protocols.join(", ").chars().take(MAX_PROTOCOL_CHARS).collect();
-    Err(Rejection::from(Condition::RequestUpgradeRejected).with("protocol", protocol))
-}
-
-/// The longest list of protocols in a message.
-const MAX_PROTOCOL_CHARS: usize = 100;
 
 pub(crate) fn unclear_resource() -> Rejection {
     Rejection::from(Condition::PermissionResource)

@@ -22,6 +22,7 @@ use crate::reject::render::{RenderContext, error_of, render};
 use crate::reject::responder::ErrorResponder;
 use crate::reject::{cors, limit_headers};
 use crate::request::credential::secret_of;
+use crate::request::handshake::Handshake;
 use crate::request::id::RequestId;
 use crate::request::info::{Peer, RequestInfo};
 use crate::request::path::SentPath;
@@ -51,6 +52,8 @@ pub(crate) struct RequestContext {
     pub(crate) path: SentPath,
     /// Credentials that the request presented, which no log may show.
     pub(crate) credentials: SmallVec<[HeaderValue; 1]>,
+    /// Of a request that asks for an upgrade.
+    pub(crate) handshake: Option<Box<Handshake>>,
     /// What the request has taken from the limits.
     pub(crate) limit_permit: Option<LimitPermit>,
     upstream_permit: Option<Permit>,
@@ -70,6 +73,7 @@ impl RequestContext {
             origin: None,
             path: SentPath::default(),
             credentials: SmallVec::new(),
+            handshake: None,
             limit_permit: None,
             upstream_permit: None,
             record: RequestRecord::new(RequestId::fresh(info.now)),

@@ -27,6 +27,11 @@ impl RequestId {
         Self { uuid: Uuid::from_u128(bits) }
     }
 
+    /// Its 128 bits, of which the last half is random but for two.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.uuid.into_bytes()
+    }
+
     /// The text in headers, bodies and logs.
     pub fn with_prefix(self, prefix: &str) -> String {
         let mut digits = [0; 32];

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::LimitPermit;
+use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -17,10 +18,12 @@ use crate::reject::rejection::Rejection;
 use crate::request::body::{BodyError, RequestBody, collect};
 use crate::request::context::RequestContext;
 use crate::request::decompress;
+use crate::request::handshake::WEBSOCKET;
 use crate::request::info::{Peer, UpstreamTimeout};
 use crate::request::operation::ResolvedOperation;
 use crate::request::stage_result::{ForwardPlan, StageOutcome, StageResult, SuspendReason};
 use crate::request::stages::Stages;
+use crate::request::trace_context;
 use crate::request::upstream_request::{rewrite_headers, set_uri};
 use crate::response::in_flight::InFlight;
 use crate::response::replay;
@@ -186,6 +189,16 @@ where
         result
     }
 
+    /// Sets `traceparent` and `tracestate`. In monitor mode they stay as the client has sent them.
+    fn trace(&mut self) {
+        let Some(setting) = self.context.api().map(|api| api.settings.traceparent) else { return };
+        if !self.context.is_monitor_mode() {
+            let record = &mut self.context.record;
+            let context = trace_context::forward(&mut self.parts.headers, record.trace, setting, record.id());
+            record.trace = context;
+        }
+    }
+
     fn prepare_forward(&mut self, plan: &mut ForwardPlan<B>, peer: Option<&Peer>) -> Result<(), Rejection> {
         let authority = self.parts.uri.authority().cloned();
         if let Some(target) = plan.target.take() {
@@ -196,6 +209,10 @@ where
         let (headers, balance) = (&mut self.parts.headers, plan.balance.as_deref());
         let note = rewrite_headers(&self.context, (headers, authority.as_ref()), peer, balance, keep);
         self.context.credentials = credentials;
+        self.trace();
+        if self.context.handshake.is_some() {
+            self.parts.headers.insert(UPGRADE, WEBSOCKET);
+        }
         if let Some(note) = note {
             self.context.record.add_note(note);
         }

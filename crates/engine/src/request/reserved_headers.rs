@@ -154,7 +154,7 @@ impl ReservedNames {
 }
 
 /// Headers that decide about a request, or what its body is, beside those that an operation declares.
-pub(crate) const CHECKED: [&str; 33] = [
+pub(crate) const CHECKED: [&str; 37] = [
     "accept",
     "accept-charset",
     "accept-encoding",
@@ -185,6 +185,10 @@ pub(crate) const CHECKED: [&str; 33] = [
     "prefer",
     "range",
     "referer",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
     "traceparent",
     "transfer-encoding",
     "user-agent",

@@ -34,10 +34,11 @@ use crate::reject::rejection::{Rejection, from_credentials, from_grants};
 use crate::request::body::{BodyError, RequestBody};
 use crate::request::checks::{
     check_body, host, method_not_allowed, reject_duplicates, reject_excess_length, reject_unacceptable,
-    reject_upgrade, unclear_resource,
+    unclear_resource,
 };
 use crate::request::context::{RequestContext, check_of};
 use crate::request::credential::{self, Presented};
+use crate::request::handshake::{self, Handshake};
 use crate::request::malformed_key;
 use crate::request::operation::{ResolvedOperation, query_without_key};
 use crate::request::reservation::{self, Reservation, ReserveOutcome};
@@ -129,7 +130,7 @@ where
         let direction = self.context.header_direction(api);
         let checked = check_connection(&parts.headers, direction, api.rules_read_headers[operation.index()]);
         self.context.enforce(Check::Request, checked)?;
-        self.context.enforce(Check::Request, reject_upgrade(&parts.headers))?;
+        self.upgrade(&operation)?;
         if operation.settings().anonymous {
             return self.validate(&operation);
         }
@@ -138,6 +139,20 @@ where
             Ok(MaybeFuture::Pending(pending)) => suspend(SuspendReason::Key(pending), &operation),
             Err(denial) => self.authorize(&operation, Err(denial)),
         }
+    }
+
+    /// Checks a request to switch to another protocol. The handshake is part of the request like any other: all further
+    /// checks apply to it.
+    fn upgrade(&mut self, operation: &ResolvedOperation) -> Result<(), Rejection> {
+        let has_body = !self.body.as_ref().is_none_or(Body::is_end_stream);
+        let websocket = operation.settings().websocket.as_ref();
+        let handshake = Handshake::of(self.parts, has_body, websocket);
+        self.context.handshake = self.context.enforce(Check::Request, handshake)?.flatten();
+        if let (Some(_), Some(websocket)) = (&self.context.handshake, websocket) {
+            let checked = handshake::check_origin(&self.parts.headers, websocket);
+            self.context.enforce(Check::Request, checked)?;
+        }
+        Ok(())
     }
 
     /// In monitor mode, forwards a request that matches no operation.

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::request::context::RequestContext;
@@ -130,7 +130,9 @@ pub(crate) fn redact_event_stream<R>(
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    let is_stream = is_event_stream(response.headers()) && !response.body().is_end_stream();
+    let is_stream = is_event_stream(response.headers())
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        && !response.body().is_end_stream();
     let redacts = context.api().is_some_and(|api| {
         api.settings.event_stream_errors == EventStreamErrors::Redact && !api.settings.monitor
     });

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::Hold;
 use demur_contract::Condition;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
+use http::header::{CONTENT_LENGTH, SERVER};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::Body;
@@ -22,10 +22,12 @@ use crate::panics::{catch_panic, catch_panic_async};
 use crate::record::{Check, CheckOutcome, RequestRecord};
 use crate::reject::rejection::Rejection;
 use crate::request::context::RequestContext;
+use crate::request::handshake::{Handshake, set_switched};
 use crate::request::upstream_headers;
 use crate::response::body::{ResponseBody, redact_event_stream};
 use crate::response::raised::Raised;
 use crate::response::settlement::PendingSettlement;
+use crate::response::upgraded::Upgraded;
 use crate::response::upstream_error::{self, ErrorResponse, MAX_FAILURE_BYTES, UpstreamFault, is_failure};
 use crate::response::validation::{self, PeekedBody};
 use crate::settings::{Metering, ResponseMode, UpstreamErrorMode};
@@ -165,18 +167,20 @@ where
         response.headers_mut().remove(CONTENT_LENGTH);
         context.record.add_note(cause);
     }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && let Some(handshake) = context.handshake.take()
+    {
+        return switched(context, response, &handshake, hold).map(ResponseVerdict::Passes);
+    }
     if let Some(cause) = cause.or_else(|| upstream_error::unusable(response.status(), response.headers())) {
-        hold.release();
-        let rejection = Rejection::from(Condition::UpstreamInvalidResponse).with_cause(cause);
-        return Err(context.rejected(Check::Upstream, rejection));
+        return Err(invalid(context, hold, cause));
     }
     if is_failure(response.status()) {
         return Ok(ResponseVerdict::NeedsBody { hold, schema: None });
     }
-    if let Some(cause) = html_in_place_of_data(context, response.headers()) {
-        hold.release();
-        let rejection = Rejection::from(Condition::UpstreamInvalidResponse).with_cause(cause);
-        return Err(context.rejected(Check::Upstream, rejection));
+    let operation = context.operation().filter(|_| !context.is_monitor_mode());
+    if let Some(cause) = operation.and_then(|it| validation::html_in_place_of_data(it, response.headers())) {
+        return Err(invalid(context, hold, cause));
     }
     let validates = context.api().filter(|api| api.settings.validation.responses != ResponseMode::Ignore);
     if let (Some(api), Some(operation)) = (validates, context.record.operation) {
@@ -189,20 +193,32 @@ where
     Ok(ResponseVerdict::Passes(settlement))
 }
 
-/// Why a success is not what the operation declares: a page of HTML, such as a login or an error page, where the document
-/// declares other media types. `None` if it is fine, or the document declares none.
-fn html_in_place_of_data(context: &RequestContext, headers: &HeaderMap) -> Option<String> {
-    let content_type = headers.get(CONTENT_TYPE)?.as_bytes();
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let is_html =
-        ["text/html", "application/xhtml+xml"].iter().any(|it| essence.eq_ignore_ascii_case(it.as_bytes()));
-    if !is_html || context.is_monitor_mode() {
-        return None;
+/// The rejection of a response that cannot be passed on: the upstream has failed, which costs nothing.
+fn invalid(context: &mut RequestContext, hold: Hold, cause: impl Into<String>) -> Rejection {
+    hold.release();
+    context.rejected(Check::Upstream, Rejection::from(Condition::UpstreamInvalidResponse).with_cause(cause))
+}
+
+/// A 101, which is checked against the handshake of its request, and passed on. The request is settled at the end of the
+/// connection.
+fn switched<R: Body<Data = Bytes> + Unpin>(
+    context: &mut RequestContext,
+    response: &mut Response<R>,
+    handshake: &Handshake,
+    hold: Hold,
+) -> Result<PendingSettlement, Rejection> {
+    if let Err(cause) = handshake.check_accepted(response.headers()) {
+        return Err(invalid(context, hold, cause));
     }
-    let operation = context.operation()?;
-    let is_declared =
-        operation.is_acceptable("text/html") || operation.is_acceptable("application/xhtml+xml");
-    (!is_declared).then(|| "upstream responded with HTML, which the document does not declare".to_owned())
+    let mut settlement = start_settlement(context, response.headers_mut(), hold);
+    strip_hop_by_hop(context, response);
+    set_switched(response.headers_mut());
+    settlement.on_start(context, (response.status(), response.headers()), response.body());
+    context.record.is_upgraded = true;
+    if let Some(upgraded) = Upgraded::of(context) {
+        response.extensions_mut().insert(upgraded);
+    }
+    Ok(settlement)
 }
 
 impl<R> PendingResponse<R>
@@ -288,9 +304,7 @@ where
         match validation::validate(&api.settings, operation, &head, body, context.body_reservation()).await {
             Ok(validated) => validated,
             Err(cause) => {
-                hold.release();
-                let rejection = Rejection::from(Condition::UpstreamInvalidResponse).with_cause(cause);
-                return Err(context.rejected(Check::Upstream, rejection));
+                return Err(invalid(context, hold, cause));
             }
         };
     match fault {

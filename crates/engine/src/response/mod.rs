@@ -9,5 +9,6 @@ pub(crate) mod retry_after;
 pub(crate) mod settlement;
 pub(crate) mod status_headers;
 pub(crate) mod translation;
+pub(crate) mod upgraded;
 pub(crate) mod upstream_error;
 pub(crate) mod validation;

@@ -75,7 +75,8 @@ impl PendingSettlement {
         (status, headers): (StatusCode, &HeaderMap),
         body: &impl Body,
     ) {
-        if self.hold.as_ref().is_some_and(Hold::is_claimed) {
+        // What follows 101 is no body, and cannot be repeated.
+        if self.hold.as_ref().is_some_and(Hold::is_claimed) && status != StatusCode::SWITCHING_PROTOCOLS {
             self.copy = ResponseCopy::begin(context, status, headers, body.size_hint().exact());
         }
         // An empty body is never polled.

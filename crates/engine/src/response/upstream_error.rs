@@ -105,7 +105,7 @@ pub fn is_failure(status: StatusCode) -> bool {
 
 /// Why a response cannot be passed on, whatever its body; `None` if it can.
 pub(crate) fn unusable(status: StatusCode, headers: &HeaderMap) -> Option<String> {
-    // No upgrade was requested, so none can be accepted.
+    // An upgrade that was requested is accepted before.
     if status == StatusCode::SWITCHING_PROTOCOLS || status.as_u16() > 599 {
         return Some(format!("invalid response status {}", status.as_u16()));
     }

@@ -248,3 +248,18 @@ where
         hint
     }
 }
+
+/// Why a success is not what the operation declares: a page of HTML, such as a login or an error page, where the document
+/// declares other media types. `None` if it is fine, or the document declares none.
+pub(crate) fn html_in_place_of_data(operation: &Operation, headers: &HeaderMap) -> Option<String> {
+    let content_type = headers.get(CONTENT_TYPE)?.as_bytes();
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let is_html =
+        ["text/html", "application/xhtml+xml"].iter().any(|it| essence.eq_ignore_ascii_case(it.as_bytes()));
+    if !is_html {
+        return None;
+    }
+    let is_declared =
+        operation.is_acceptable("text/html") || operation.is_acceptable("application/xhtml+xml");
+    (!is_declared).then(|| "upstream responded with HTML, which the document does not declare".to_owned())
+}

@@ -17,8 +17,10 @@ use super::headers::HeaderSettings;
 use super::idempotency::Idempotency;
 use super::metering::Metering;
 use super::overload::Overload;
+use super::traceparent::TraceParent;
 use super::upstream_errors::UpstreamErrors;
 use super::validation::{RequestValidation, ValidationSettings};
+use super::websocket::WebSocket;
 use crate::response::event_stream::EventStreamErrors;
 
 /// An API, ready to be served.
@@ -68,6 +70,8 @@ pub struct ApiSettings {
     pub headers: HeaderSettings,
     /// Whether responses say in `Server-Timing` how long the upstream took.
     pub server_timing: bool,
+    /// What the upstream gets where a client sends no valid `traceparent`.
+    pub traceparent: TraceParent,
 }
 
 /// Clients sleep for as long as a response advises, and people wait for a minute at most.
@@ -118,6 +122,8 @@ pub struct OperationSettings {
     pub upstream_errors: Option<UpstreamErrors>,
     /// Headers that are set and removed, after those of the API.
     pub headers: HeaderSettings,
+    /// How it serves WebSocket; not at all where there is none.
+    pub websocket: Option<WebSocket>,
 }
 
 /// A resource's name with parameters in it.
@@ -235,6 +241,7 @@ impl ApiSettings {
             upstream_errors: UpstreamErrors::default(),
             headers: HeaderSettings::default(),
             server_timing: false,
+            traceparent: TraceParent::default(),
         }
     }
 

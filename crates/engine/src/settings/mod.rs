@@ -13,8 +13,10 @@ mod overload;
 mod prefixes;
 mod scheme;
 mod tokens;
+mod traceparent;
 mod upstream_errors;
 mod validation;
+mod websocket;
 
 pub use api::{
     ApiSettings, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_RETRY_WAIT, Mount, OperationSettings, ResourceTemplate,
@@ -31,7 +33,9 @@ pub use overload::Overload;
 pub use prefixes::Prefixes;
 pub use scheme::Scheme;
 pub use tokens::{ClaimNames, KeySetUrl, KeySource, TokenSettings};
+pub use traceparent::TraceParent;
 pub use upstream_errors::{TranslationRule, UpstreamErrorMode, UpstreamErrors};
 pub use validation::{AmbiguousPath, RequestValidation, ResponseMode, ValidationSettings};
+pub use websocket::WebSocket;
 
 pub use crate::request::reserved_headers::ReservedNames;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::{Clock, Now};
 use demur_engine::{Engine, RequestRecord, UpstreamFault};
+use demur_http1::io::Forwarded;
 use http::{Method, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 
@@ -66,6 +67,10 @@ struct LoggedRequest {
     record: Option<RequestRecord>,
     status: u16,
     body_bytes: u64,
+    /// Of a connection that was upgraded.
+    received_bytes: Option<u64>,
+    /// The time until the connection was upgraded: metrics of requests know nothing of what follows.
+    upgraded_after: Option<Duration>,
     /// `None` until the body has ended.
     end: Option<ResponseEnd>,
 }
@@ -85,8 +90,16 @@ impl WorkerLog {
                 let is_silent = matches!(&summary.target, LoggedTarget::Parsed(Method::HEAD, _));
                 let is_complete = is_silent || body.is_end_stream();
                 let record = Some(record);
-                let mut request =
-                    LoggedRequest { log: Rc::clone(self), summary, record, status, body_bytes: 0, end: None };
+                let mut request = LoggedRequest {
+                    log: Rc::clone(self),
+                    summary,
+                    record,
+                    status,
+                    body_bytes: 0,
+                    received_bytes: None,
+                    upgraded_after: None,
+                    end: None,
+                };
                 if is_complete {
                     request.complete();
                 }
@@ -132,6 +145,7 @@ impl LoggedRequest {
             path,
             status: self.status,
             body_bytes: self.body_bytes,
+            received_bytes: self.received_bytes,
             duration: self.duration(),
             end,
             is_logged,
@@ -151,7 +165,8 @@ impl Drop for LoggedRequest {
                 LoggedTarget::Rejected(_) => None,
             };
             let request = ObservedRequest { method, is_secure: self.summary.is_secure, status: self.status };
-            metrics.observe(&record, request, self.duration());
+            let duration = self.upgraded_after.unwrap_or_else(|| self.duration());
+            metrics.observe(&record, request, duration);
         }
         let LogFilters { log, journal } = self.log.filters;
         // The nanoseconds of the clock are as good as any random number.
@@ -160,6 +175,30 @@ impl Drop for LoggedRequest {
         if kept != (false, false) {
             let entry = self.entry(record, end, kept);
             self.log.log.put(Box::new(entry));
+        }
+    }
+}
+
+impl<B> LoggedBody<B> {
+    /// The connection was upgraded.
+    pub(crate) fn begin_tunnel(&mut self) {
+        if let Some(request) = &mut self.request {
+            (request.received_bytes, request.upgraded_after) = (Some(0), Some(request.duration()));
+        }
+    }
+
+    /// The upgraded connection has ended.
+    pub(crate) fn count_tunnel(&mut self, forwarded: Forwarded) {
+        if let Some(request) = &mut self.request {
+            request.body_bytes = forwarded.to_client;
+            request.received_bytes = Some(forwarded.from_client);
+        }
+    }
+
+    /// Sets how it has ended.
+    pub(crate) fn set_end(&mut self, end: ResponseEnd) {
+        if let Some(request) = &mut self.request {
+            request.end = Some(end);
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct LogEntry {
     pub(crate) path: Option<String>,
     pub(crate) status: u16,
     pub(crate) body_bytes: u64,
+    /// Bytes from the client after its request, on a connection that was upgraded.
+    pub(crate) received_bytes: Option<u64>,
     pub(crate) duration: Duration,
     pub(crate) end: ResponseEnd,
     /// Whether it has a line in the log.
@@ -37,4 +39,6 @@ pub(crate) enum ResponseEnd {
     Failed(Condition, String),
     /// The shutdown timeout elapsed before.
     Shutdown,
+    /// The gateway has closed an upgraded connection, for this reason.
+    Closed(Option<Condition>, String),
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use demur_contract::Value;
-use demur_engine::{Check, CheckOutcome, RequestRecord, Stage};
+use demur_engine::{Check, CheckOutcome, RequestRecord, Stage, TraceContext};
 use demur_journal::{Entry, EntryCheck, EntryViolation, EntryWouldReject};
 use serde_json::Value as Json;
 
@@ -64,7 +64,10 @@ pub(super) fn entry(entry: &LogEntry) -> Entry {
     made.path.clone_from(&entry.path);
     made.status = entry.status;
     made.bytes = entry.body_bytes;
+    made.received_bytes = entry.received_bytes;
     made.duration_ms = millis(entry.duration);
+    made.upgraded = record.upgraded().map(text);
+    made.trace_id = record.trace().map(TraceContext::trace_id_text);
     made.api = record.api().map(text);
     made.operation = record.operation().map(text);
     made.account = record.account().map(text);

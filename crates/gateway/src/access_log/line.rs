@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use demur_contract::visible;
 use demur_contract::{Condition, ErrorOrigin};
-use demur_engine::{RequestRecord, ViolationRecord, WouldReject};
+use demur_engine::{RequestRecord, TraceContext, ViolationRecord, WouldReject};
 use serde::Serialize;
 
 use super::entry::{LogEntry, ResponseEnd};
@@ -26,7 +26,15 @@ struct LogLine<'e> {
     path: Option<&'e str>,
     status: u16,
     bytes: u64,
+    /// Bytes from the client on a connection that was upgraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_bytes: Option<u64>,
     duration_ms: f64,
+    /// The protocol that the connection was upgraded to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgraded: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,7 +122,10 @@ impl<'e> LogLine<'e> {
             path: entry.path.as_deref(),
             status: entry.status,
             bytes: entry.body_bytes,
+            received_bytes: entry.received_bytes,
             duration_ms: (entry.duration.as_secs_f64() * 1e6).round() / 1e3,
+            upgraded: record.upgraded(),
+            trace_id: record.trace().map(TraceContext::trace_id_text),
             api: record.api(),
             operation: record.operation(),
             account: record.account(),
@@ -168,6 +179,7 @@ pub(super) fn outcome(entry: &LogEntry) -> Outcome<'_> {
         ResponseEnd::ClientGone => (Some(Condition::ClientGone), None),
         ResponseEnd::Failed(condition, cause) => (Some(*condition), Some(cause.as_str())),
         ResponseEnd::Shutdown => (None, Some("shutdown timeout elapsed")),
+        ResponseEnd::Closed(condition, cause) => (*condition, Some(cause.as_str())),
     };
     let condition = match rejection {
         Some(rejection) => Some(rejection.condition_name()),

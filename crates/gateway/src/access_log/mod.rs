@@ -9,6 +9,7 @@ mod settings;
 mod writer;
 
 pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
+pub(crate) use entry::ResponseEnd;
 pub use journal::JournalFilter;
 pub(crate) use journal::LogFilters;
 pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};

@@ -126,7 +126,11 @@ impl LogFilter {
         match self {
             LogFilter::All => true,
             LogFilter::Refused => {
-                record.is_notable() || matches!(end, ResponseEnd::Failed(..) | ResponseEnd::Shutdown)
+                let is_closed = matches!(
+                    end,
+                    ResponseEnd::Failed(..) | ResponseEnd::Shutdown | ResponseEnd::Closed(Some(_), _)
+                );
+                record.is_notable() || is_closed
             }
             LogFilter::None => false,
         }

@@ -15,7 +15,7 @@ use demur_admission::ConnectionCache;
 use demur_contract::Condition;
 use demur_engine::{MalformedRequest, Peer, RequestInfo};
 use demur_http1::io::{After, Incoming, ServerStream, WriteError};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -30,6 +30,7 @@ use crate::metrics::WorkerMetrics;
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
 use crate::tls::accept::{Handshake, accept};
+use crate::upstream::upgrade::UpgradeSlot;
 use crate::worker_context::WorkerContext;
 
 /// How long a connection without a request stays open during shutdown: a request may be on its way. On a new connection
@@ -97,6 +98,8 @@ pub(super) struct ConnectionInfo<'c> {
     pub(super) peer: &'c Peer,
     pub(super) activity: &'c Activity,
     pub(super) cache: &'c ConnectionCache,
+    /// Of a request that is being upgraded.
+    upgrade: &'c UpgradeSlot,
     pub(super) listener: Option<&'c str>,
     pub(super) overloaded: bool,
     /// It does not speak TLS on a TLS port: its request is rejected.
@@ -184,9 +187,19 @@ impl ConnectionContext {
         drop((first, at_accept));
         let is_secure = listener.tls.is_some() && !lacks_tls;
         let (peer, cache) = (&Peer::new(address).secure(is_secure), &ConnectionCache::default());
+        let upgrade = &UpgradeSlot::default();
         let (listener, activity) = (listener.name.as_deref(), &activity);
-        let info =
-            ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls, is_secure };
+        let info = ConnectionInfo {
+            stream,
+            peer,
+            activity,
+            cache,
+            upgrade,
+            listener,
+            overloaded,
+            lacks_tls,
+            is_secure,
+        };
         while self.request_comes(stream, activity).await {
             activity.phase.set(Phase::Head);
             let incoming = stream.next().await;
@@ -252,6 +265,13 @@ impl ConnectionContext {
         }
         // Pinned where they are made: futures are copied otherwise.
         let response = pin!(self.serve_request(current, request, rejection, info)).await;
+        // A 101 that was rejected leaves its connection here, which is closed.
+        if let Some(upstream) = info.upgrade.take()
+            && response.status() == StatusCode::SWITCHING_PROTOCOLS
+        {
+            Box::pin(self.tunnel(response, *upstream, info)).await;
+            return false;
+        }
         may_follow(pin!(info.stream.write(response)).await)
     }
 
@@ -264,8 +284,17 @@ impl ConnectionContext {
         malformed: Option<MalformedRequest>,
         connection: ConnectionInfo<'c>,
     ) -> impl Future<Output = Response<LoggedBody<ProxyBody>>> + use<'c> {
-        let ConnectionInfo { stream, peer, activity, cache, listener, overloaded, lacks_tls, is_secure } =
-            connection;
+        let ConnectionInfo {
+            stream,
+            peer,
+            activity,
+            cache,
+            upgrade,
+            listener,
+            overloaded,
+            lacks_tls,
+            is_secure,
+        } = connection;
         let Snapshot { trusted_proxies, limits, .. } = &*current.snapshot;
         cache.prepare();
         let client = trusted_proxies.client(peer.address(), request.headers());
@@ -307,7 +336,7 @@ impl ConnectionContext {
             let info =
                 RequestInfo { now, peer, is_trusted_proxy, connection_cache, listener, rejection, lag };
             let WorkerSnapshot { snapshot, upstreams, log } = &*current;
-            let served = proxy::serve(&snapshot.engine, upstreams, request, info, stream);
+            let served = proxy::serve(&snapshot.engine, upstreams, request, info, (stream, upgrade));
             let (response, record) = pin!(served).await;
             if overloaded || lacks_tls || self.is_ending() {
                 stream.close();

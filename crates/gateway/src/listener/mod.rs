@@ -8,3 +8,4 @@ pub(crate) mod malformed;
 pub(crate) mod proxy_protocol;
 pub(crate) mod request_body;
 mod simulated;
+mod tunnel;

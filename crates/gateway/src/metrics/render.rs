@@ -110,7 +110,7 @@ pub(crate) fn render(workers: &[Arc<WorkerSeries>], mut scrape: Scrape) -> io::R
     let mut would_reject: BTreeMap<RejectionLabels, u64> = BTreeMap::new();
     let mut active: BTreeMap<&str, u64> = BTreeMap::new();
     let mut connections: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-    let (mut shed_connections, mut shed_queued, mut lag) = (0, 0, 0);
+    let (mut tunnels, mut shed_connections, mut shed_queued, mut lag) = (0, 0, 0, 0);
     for worker in workers {
         for (labels, histogram) in worker.requests.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             requests.entry(labels.clone()).or_default().add(histogram);
@@ -130,6 +130,7 @@ pub(crate) fn render(workers: &[Arc<WorkerSeries>], mut scrape: Scrape) -> io::R
             sums.iter_mut().zip(counts.read()).for_each(|(sum, count)| *sum += count);
         }
         worker.active().for_each(|(method, count)| *active.entry(method).or_default() += count);
+        tunnels += worker.tunnels.get();
         shed_connections += worker.shed_connections.get();
         shed_queued += worker.shed_queued.get();
         lag = lag.max(worker.lag_nanos.get());
@@ -152,6 +153,8 @@ pub(crate) fn render(workers: &[Arc<WorkerSeries>], mut scrape: Scrape) -> io::R
             (labels, sum)
         }),
     );
+    let help = "Open connections that were upgraded to WebSocket.";
+    scrape.gauge("demur_websocket_connections", help, &[(&[], tunnels as f64)]);
     scrape.histograms(
         "demur_upstream_duration_seconds",
         "Time from sending a request to the upstream to the head of its response.",

@@ -50,6 +50,7 @@ pub(crate) struct WorkerSeries {
     pub(super) upstreams: Mutex<BTreeMap<String, Arc<Histogram>>>,
     pub(super) connections: Mutex<BTreeMap<String, Arc<ConnectionCounts>>>,
     pub(super) active: [Counter; METHODS.len()],
+    pub(super) tunnels: Counter,
     pub(super) shed_connections: Counter,
     pub(super) shed_queued: Counter,
     pub(super) lag_nanos: Counter,
@@ -64,6 +65,9 @@ pub(crate) struct ActiveRequest {
     series: Arc<WorkerSeries>,
     method: usize,
 }
+
+/// A connection that was upgraded, and is open until this is dropped.
+pub(crate) struct OpenTunnel(Arc<WorkerSeries>);
 
 /// The series of a worker with what it knows of the requests of one snapshot. Names are compared by their addresses, which
 /// stay while the snapshot does.
@@ -95,6 +99,12 @@ impl WorkerMetrics {
             active.add(1);
         }
         ActiveRequest { series: Arc::clone(&self.0), method }
+    }
+
+    /// Counts a connection that was upgraded as open.
+    pub(crate) fn open_tunnel(&self) -> OpenTunnel {
+        self.0.tunnels.add(1);
+        OpenTunnel(Arc::clone(&self.0))
     }
 
     /// A request was shed since there are too many connections.
@@ -130,6 +140,12 @@ impl Drop for ActiveRequest {
         if let Some(active) = self.series.active.get(self.method) {
             active.set(active.get().saturating_sub(1));
         }
+    }
+}
+
+impl Drop for OpenTunnel {
+    fn drop(&mut self) {
+        self.0.tunnels.set(self.0.tunnels.get().saturating_sub(1));
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::balancer::EndpointPermit;
 use super::exchange::ExchangeBody;
+use super::upgrade::{TunnelEnd, UpgradedUpstream};
 
 /// Bodies up to this length are held back until they are complete.
 const WHOLE_BYTES: usize = 16 * 1024;
@@ -35,6 +36,8 @@ pub(crate) struct UpstreamBody<B> {
     trailers: Option<HeaderMap>,
     /// The upstream's body has ended.
     is_over: bool,
+    /// The body stands for a connection that was upgraded.
+    tunnel: Option<TunnelEnd>,
     /// Counts the request at its endpoint until the body has been sent.
     permit: EndpointPermit,
 }
@@ -71,8 +74,15 @@ where
         is_failure: bool,
         permit: EndpointPermit,
     ) -> Self {
-        let (deadline, first, trailers) = (None, None, None);
-        Self { body, timeout, is_failure, deadline, first, trailers, is_over: false, permit }
+        let (deadline, first, trailers, tunnel) = (None, None, None, None);
+        Self { body, timeout, is_failure, deadline, first, trailers, is_over: false, tunnel, permit }
+    }
+
+    /// The connection, after 101 (Switching Protocols). From now on this body ends when the connection does.
+    pub(crate) fn take_tunnel(&mut self) -> Option<UpgradedUpstream> {
+        let stream = self.body.take_tunnel()?;
+        let end = self.tunnel.insert(TunnelEnd::default()).clone();
+        Some(UpgradedUpstream { stream, end })
     }
 
     /// Waits for the beginning of the body, and fails if it breaks off within it. A body of up to 16 KiB is waited for
@@ -174,6 +184,12 @@ where
         if this.is_over {
             return Poll::Ready(None);
         }
+        if let Some(tunnel) = &this.tunnel {
+            // Whoever sets the end polls after that.
+            let Some(end) = tunnel.take() else { return Poll::Pending };
+            this.is_over = true;
+            return Poll::Ready(end.err().map(Err));
+        }
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
             // The timer is made only when there is something to wait for.
             let timeout = this.timeout;
@@ -189,10 +205,13 @@ where
 
     fn is_end_stream(&self) -> bool {
         let is_sent = self.first.is_none() && self.trailers.is_none();
-        is_sent && (self.is_over || self.body.is_end_stream())
+        is_sent && (self.is_over || (self.tunnel.is_none() && self.body.is_end_stream()))
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.tunnel.is_some() {
+            return SizeHint::new();
+        }
         let held = self.held() as u64;
         let rest = if self.is_over { SizeHint::with_exact(0) } else { self.body.size_hint() };
         let mut hint = SizeHint::new();

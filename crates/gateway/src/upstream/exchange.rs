@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use demur_engine::{BodyError, UpstreamFault};
 use demur_http1::Limits;
-use demur_http1::io::{self, SendError};
+use demur_http1::io::{self, ClientStream, SendError};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -74,6 +74,11 @@ impl<B> ExchangeBody<B> {
         let mut body = Self { body, lease: Some(lease) };
         body.release();
         body
+    }
+
+    /// The connection, after 101 (Switching Protocols). What belongs to it stays here.
+    pub(crate) fn take_tunnel(&mut self) -> Option<ClientStream> {
+        self.body.take_tunnel()
     }
 
     /// Returns the connection to its pool once the exchange is complete.

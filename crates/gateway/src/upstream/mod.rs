@@ -15,3 +15,4 @@ pub(crate) mod location;
 pub(crate) mod pool;
 pub(crate) mod settings;
 pub(crate) mod timeout;
+pub(crate) mod upgrade;

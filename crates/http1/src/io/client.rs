@@ -22,7 +22,7 @@ type ReceivedHead = (StatusCode, Version, Framing, HeaderMap);
 
 /// A connection to an upstream, idle.
 pub struct ClientStream {
-    socket: Socket,
+    pub(super) socket: Socket,
     http: ClientConnection,
 }
 
@@ -256,6 +256,13 @@ impl<B> ResponseBody<B> {
     /// The connection, once the response is complete and another request may be sent over it.
     pub fn take_idle(&mut self) -> Option<ClientStream> {
         self.idle.take()
+    }
+
+    /// The connection, after 101 (Switching Protocols): it speaks another protocol from now on.
+    pub fn take_tunnel(&mut self) -> Option<ClientStream> {
+        let exchange = self.exchange.take_if(|exchange| exchange.connection.http.is_tunnel())?;
+        self.is_done = true;
+        Some(exchange.connection)
     }
 
     fn finish_if_complete(&mut self) {

@@ -139,13 +139,6 @@ impl ServerStream {
         Self(Rc::new(Shared { limits, state: RefCell::new(state) }))
     }
 
-    /// The transport of a connection that speaks another protocol now, and what was read of it already. `None` while a
-    /// request's body still uses the connection.
-    pub fn into_tunnel(self) -> Option<(Transport, Bytes)> {
-        let shared = Rc::try_unwrap(self.0).ok()?;
-        Some(shared.state.into_inner().socket.into_parts())
-    }
-
     /// Waits for the first byte of a request. `false` if the client closes the connection, or if the idle timeout elapses.
     pub fn poll_first_byte(&self, cx: &mut Context<'_>) -> Poll<bool> {
         let State { socket, read_timer, .. } = &mut *self.0.state.borrow_mut();

@@ -227,11 +227,6 @@ impl Socket {
             let _ = self.poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
     }
-
-    /// The transport, and what was read of it, for another protocol.
-    pub(crate) fn into_parts(self) -> (Transport, Bytes) {
-        (self.transport, self.read.freeze())
-    }
 }
 
 impl From<ParseError> for ReadError {

@@ -18,7 +18,7 @@ use super::{After, ClientStream, Incoming, SendError, ServerLimits, ServerStream
 
 const SOON: Duration = Duration::from_secs(5);
 
-fn limits() -> ServerLimits {
+pub(super) fn limits() -> ServerLimits {
     ServerLimits {
         http: Limits::default(),
         head_timeout: Duration::from_millis(200),
@@ -32,7 +32,7 @@ fn limits() -> ServerLimits {
 }
 
 /// Two ends of a connection.
-async fn pair() -> (TcpStream, TcpStream) {
+pub(super) async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
     (near.unwrap(), far.unwrap().0)
@@ -360,25 +360,6 @@ async fn forwards_interim_responses() {
     let mut said = String::new();
     near.read_to_string(&mut said).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n"), "{said}");
-}
-
-#[tokio::test]
-async fn hands_the_socket_over_when_the_protocol_changes() {
-    let (mut near, far) = pair().await;
-    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nfirst";
-    near.write_all(request).await.unwrap();
-    let connection = ServerStream::new(far, &[], limits());
-    assert!(matches!(connection.next().await, Incoming::Request(_)));
-    let response =
-        Response::builder().status(101).header("upgrade", "x").body(Full::new(Bytes::new())).unwrap();
-    assert!(matches!(connection.write(response).await, Ok(After::Tunnel)));
-    let (mut socket, read) = connection.into_tunnel().unwrap();
-    assert_eq!(&read[..], b"first");
-    socket.write_all(b"second").await.unwrap();
-    drop(socket);
-    let mut said = String::new();
-    near.read_to_string(&mut said).await.unwrap();
-    assert!(said.starts_with("HTTP/1.1 101 ") && said.ends_with("\r\n\r\nsecond"), "{said}");
 }
 
 #[path = "../../tests/cases/mod.rs"]

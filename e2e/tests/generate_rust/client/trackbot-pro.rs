@@ -100,6 +100,7 @@ errors:
       - request
       - body
       - permission.address # there is no 403 here
+      - permission.origin
       - precondition.failed
       - idempotency.mismatch
       - idempotency.in_flight
