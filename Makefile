@@ -14,7 +14,7 @@ demo:
 
 # Downloads everything that the build and the tests need: crates, and the programs that the end-to-end tests run. After
 # it, `make test` works without a network, with CARGO_NET_OFFLINE=true.
-INSTALLERS := e2e/prometheus.sh e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
+INSTALLERS := e2e/postgres.sh e2e/prometheus.sh e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
 	e2e/python.sh e2e/schemathesis.sh e2e/desync.sh e2e/sdks/install.sh e2e/oracle/bodies/install.sh \
 	crates/validation/tests/documents.sh e2e/documents.sh e2e/generators/install.sh e2e/prism/install.sh
 
