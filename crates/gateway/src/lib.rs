@@ -27,7 +27,7 @@ mod worker_context;
 pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{
     ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
-    ReloadSettings, StoreUrl,
+    PostgresStore, ReloadSettings, StoreUrl,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;

@@ -11,6 +11,7 @@ mod journal;
 mod limits;
 mod listen;
 mod reload;
+mod store;
 mod store_only;
 mod trusted_proxies;
 mod upstream;
@@ -22,7 +23,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_gateway::{ApiConfig, Config, StoreUrl};
+use demur_gateway::{ApiConfig, Config};
 use demur_source::{Diagnostics, Fields, Node, Source};
 
 use crate::api::read_api;
@@ -30,6 +31,7 @@ use crate::file::{api_nodes, load, read_default_contract, read_plans};
 use crate::inputs::Inputs;
 use crate::reader::ConfigReader;
 use count::read_count;
+use store::read_store;
 
 /// Reads a file that is in memory; relative paths in it are relative to `folder`. Warnings come with the configuration.
 pub fn load_gateway(source: &Arc<Source>, folder: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
@@ -106,23 +108,6 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         operations_listener,
         ..Config::new(default_contract?)
     })
-}
-
-fn read_store(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Option<StoreUrl> {
-    let Some(node) = fields.node("store") else {
-        return Some(StoreUrl::Sqlite(reader.folder.join("demur.db")));
-    };
-    let text = node.scalar_text().unwrap_or_default();
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => {
-            Some(StoreUrl::Sqlite(reader.folder.join(path.strip_prefix("//").unwrap_or(path))))
-        }
-        _ => {
-            let help = "write `sqlite:demur.db`, a path relative to this file".to_owned();
-            reader.error(node.span, "store", format!("unknown store `{text}`"), help);
-            None
-        }
-    }
 }
 
 fn read_workers(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Option<NonZeroUsize> {

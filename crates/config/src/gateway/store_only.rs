@@ -14,7 +14,7 @@ use demur_source::{Diagnostics, Fields, Node, Source};
 use demur_validation::{ApiDocument, DocumentOptions};
 
 use super::journal::read_journal;
-use super::read_store;
+use super::store::read_store;
 use crate::authentication::read_authentication;
 use crate::file::{api_nodes, load, read_plans};
 use crate::reader::ConfigReader;
