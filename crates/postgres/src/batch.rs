@@ -1,5 +1,7 @@
 //! One batch of jobs in one transaction: it locks the accounts, computes the outcomes with admission's rules, and writes
 //! everything with one statement per table. An account that cannot pay fails alone.
+//!
+//! Long because the decisions of one batch share its accounts, claims and effects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

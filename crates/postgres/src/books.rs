@@ -1,5 +1,7 @@
 //! The accounts that one transaction has locked, and the ledger entries that it adds. The rules are admission's
 //! ([`CreditBalance`]); this module reads and writes what they compute.
+//!
+//! Long because the columns of two tables are listed beside the entries that they come from.
 
 use std::collections::BTreeMap;
 

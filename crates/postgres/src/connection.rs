@@ -67,7 +67,7 @@ pub(crate) async fn check_server(client: &Client) -> Result<(), OpenError> {
     }
     let is_durable: bool = row.try_get(4).map_err(OpenError::query)?;
     if !is_durable {
-        tracing::warn!("the PostgreSQL server may lose charges: fsync or full_page_writes is off");
+        tracing::warn!("store not crash safe");
     }
     Ok(())
 }

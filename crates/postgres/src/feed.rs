@@ -66,7 +66,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, mut known: i64) {
             Ok(client) => known = follow_over(&client, &shared, &changed, known).await,
             Err(error) => {
                 if shared.problem().is_none() {
-                    tracing::warn!(%error, "store changes unavailable: cached keys are used until they expire");
+                    tracing::warn!(%error, "store changes unavailable");
                 }
                 shared.set_problem(Some(error.to_string()));
             }

@@ -29,7 +29,7 @@ pub(crate) async fn sweep(session: &Session, own: Option<i64>, at: Timestamp) ->
     let epoch: i64 = row.try_get(0)?;
     let holds = resolve(session, epoch, at).await?;
     client.batch_execute("COMMIT").await?;
-    tracing::warn!(epoch, holds, "holds of a node that has gone count as posted");
+    tracing::warn!(epoch, holds, "node holds posted");
     Ok(true)
 }
 

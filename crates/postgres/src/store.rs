@@ -1,4 +1,6 @@
 //! The store: opening and closing it, and its implementation of admission's three store traits.
+//!
+//! Long because it implements three traits.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -278,7 +280,7 @@ impl Store {
             let _ = done.send(());
         });
         if joining.is_ok() && waiting.recv_timeout(CLOSE_TIMEOUT).is_err() {
-            tracing::error!("the PostgreSQL store did not close: other nodes resolve its holds");
+            tracing::error!("store not closed");
         }
     }
 }

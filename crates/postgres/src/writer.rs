@@ -1,5 +1,7 @@
-//! The one writer of a node: it puts all queued jobs into one transaction without waiting for more, and replies after the
-//! commit. While one batch is written the next one accumulates, so the load determines the size of the batches. It also
+//! The one writer of a node.
+//! Long because batches, commands and what is due without a job share one connection and its recovery.
+//!
+//! It puts all queued jobs into one transaction without waiting for more, and replies after the commit. While one batch is written the next one accumulates, so the load determines the size of the batches. It also
 //! keeps the lease of the node, and resolves the holds of nodes that have gone.
 //!
 //! A commit without a reply is in doubt. The writer then connects again, waits until the old transaction has ended, and
@@ -265,7 +267,7 @@ impl Writer {
     /// Other nodes may have resolved the holds of this one: it begins again.
     fn lose_lease(&mut self) {
         let open = self.node.open.len();
-        tracing::error!(open_holds = open, "store lease lost: open holds count as posted");
+        tracing::error!(open_holds = open, "store lease lost");
         self.node = NodeState::default();
         self.unsettled.clear();
         self.doubt = Doubt::default();
@@ -278,10 +280,7 @@ impl Writer {
         let before = self.shared.counts.clock_offset.swap(offset, Ordering::Relaxed);
         if is_wrong && before == 0 {
             let seconds = offset / 1_000_000;
-            tracing::warn!(
-                seconds,
-                "the clock of this node differs from that of the PostgreSQL server, which is used"
-            );
+            tracing::warn!(seconds, "clock differs from the store");
         }
     }
 
