@@ -123,9 +123,13 @@ bench-contract:
 	cd bench/contract && $(CARGO) run --release
 
 # What admission and the ledger cost, beside SQLite alone. On a machine that does nothing else.
-.PHONY: bench-admission soak-admission loom
+.PHONY: bench-admission bench-postgres soak-admission loom
 bench-admission:
 	$(CARGO) run --release --quiet -p demur-sqlite --example admission_bench
+
+# Durable charges on PostgreSQL, beside pgbench with one row per transaction.
+bench-postgres:
+	$(CARGO) run --release --quiet -p demur-postgres --example charges_bench
 
 # Kills what charges without end, two hundred times, and proves the books after each: the store, and the gateway over
 # HTTP. What was acknowledged is counted outside of the process that is killed.

@@ -22,12 +22,35 @@ const NOBODY: u32 = 65534;
 pub struct Server {
     folder: tempfile::TempDir,
     programs: PathBuf,
+    settings: Vec<String>,
     child: Mutex<Child>,
 }
 
 impl Server {
     /// Starts a server with an empty cluster.
     pub fn start() -> Self {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// The same with TLS, on a free TCP port of this machine too.
+    pub fn start_tls(certificate: &str, key: &str) -> (Self, u16) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Self::start_with(|data| {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = data.join(name);
+                std::fs::write(&path, text).unwrap();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+                if is_root() {
+                    chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+                }
+            }
+            ["ssl=on".to_owned(), "listen_addresses=localhost".to_owned(), format!("port={port}")].into()
+        });
+        (server, port)
+    }
+
+    /// Starts a server with the settings that `prepare` returns for its folder of data.
+    fn start_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let installer = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find_map(|folder| {
             let script = folder.join("e2e/postgres.sh");
             script.exists().then_some(script)
@@ -55,8 +78,9 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let child = Mutex::new(spawn(&programs, folder.path()));
-        let server = Self { folder, programs, child };
+        let settings = prepare(&folder.path().join("data"));
+        let child = Mutex::new(spawn(&programs, folder.path(), &settings));
+        let server = Self { folder, programs, settings, child };
         server.await_ready();
         server
     }
@@ -104,6 +128,7 @@ impl Server {
                 "-h",
             ])
             .arg(self.folder.path())
+            .args(self.settings.iter().filter_map(|setting| setting.strip_prefix("port=")).flat_map(|port| ["-p", port]))
             .output()
             .unwrap()
     }
@@ -120,7 +145,7 @@ impl Server {
     pub fn restart(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            *self.child.lock().unwrap() = spawn(&self.programs, self.folder.path());
+            *self.child.lock().unwrap() = spawn(&self.programs, self.folder.path(), &self.settings);
             while self.child.lock().unwrap().try_wait().unwrap().is_none() {
                 if self.psql("postgres", "SELECT 1").status.success() {
                     return;
@@ -152,7 +177,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(programs: &Path, folder: &Path) -> Child {
+fn spawn(programs: &Path, folder: &Path, settings: &[String]) -> Child {
     let sockets = format!("unix_socket_directories={}", folder.display());
     unprivileged(&programs.join("postgres"))
         .args([
@@ -167,6 +192,7 @@ fn spawn(programs: &Path, folder: &Path) -> Child {
             "-D",
         ])
         .arg(folder.join("data"))
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .current_dir("/tmp")
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(folder.join("log")).unwrap())
