@@ -191,6 +191,7 @@ fn report_shared(
     let settings = demur_postgres::Settings::new(&store.url, &store.pepper, store.authorities.as_deref());
     if let Err(error) = settings {
         found.error(source, span, "store", error.to_string(), None);
+        return;
     }
     let has_limits =
         |plan: &Plan| !plan.rates.is_empty() || plan.concurrency.is_some() || plan.quota.is_some();

@@ -40,7 +40,8 @@ fn charges(server: &Server) {
         Reply::Rejected { fault } => panic!("{fault}"),
         reply => reply,
     };
-    let accounts: Vec<AccountId> = (0..ACCOUNTS).map(|number| format!("account-{number}").parse().unwrap()).collect();
+    let accounts: Vec<AccountId> =
+        (0..ACCOUNTS).map(|number| format!("account-{number}").parse().unwrap()).collect();
     for account in &accounts {
         let (id, name) = (Some(account.clone()), String::new());
         execute(Command::CreateAccount { account: id, name, plan: "open".into(), grant_day: None });
@@ -59,7 +60,8 @@ fn charges(server: &Server) {
             let operation: OperationId = format!("request-{number}").parse().unwrap();
             let account = &accounts[(lane * 7 + usize::try_from(number).unwrap()) % ACCOUNTS];
             let (lease, now) = (Duration::from_secs(30), clock.now());
-            let request = HoldRequest { account, operation: &operation, amount: 1, lease, monthly: None, now };
+            let request =
+                HoldRequest { account, operation: &operation, amount: 1, lease, monthly: None, now };
             let sent = Instant::now();
             match store.hold(&request).wait().await.unwrap() {
                 HoldOutcome::Held { hold, .. } => store.settle_unwatched(hold, Settlement::Post(1)),
@@ -92,7 +94,20 @@ fn pgbench(server: &Server) {
     let script = server.folder().join("insert.sql");
     std::fs::write(&script, "INSERT INTO row (account, amount) VALUES ('account-1', 1);\n").unwrap();
     let output = Process::new(server.programs().join("pgbench"))
-        .args(["-n", "-c", "32", "-j", "2", "-M", "prepared", "-T", &SECONDS.to_string(), "-U", "demur", "-f"])
+        .args([
+            "-n",
+            "-c",
+            "32",
+            "-j",
+            "2",
+            "-M",
+            "prepared",
+            "-T",
+            &SECONDS.to_string(),
+            "-U",
+            "demur",
+            "-f",
+        ])
         .arg(&script)
         .arg("-h")
         .arg(server.folder())

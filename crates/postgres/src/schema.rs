@@ -217,7 +217,9 @@ async fn migrate_locked(client: &Client) -> Result<(), OpenError> {
 
 /// Returns the schema version of the database; `None` if it has no schema of Demur's.
 async fn version(client: &Client) -> Result<Option<i32>, OpenError> {
-    let sql = "SELECT to_regclass('demur.store') IS NOT NULL";
+    // A query and not `to_regclass`, which would use what this session has cached before it waited for another node.
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname = 'demur' AND c.relname = 'store')";
     let exists: bool =
         client.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(OpenError::query)?;
     if !exists {

@@ -1,7 +1,5 @@
 //! TLS to the server: its certificate and its name are verified.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
-
 mod server;
 
 use std::sync::Arc;
@@ -13,7 +11,8 @@ use server::Server;
 #[test]
 fn verifies_the_certificate_and_the_name_of_the_server() {
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
     let (_server, port) = Server::start_tls(&certificate.pem(), &key.serialize_pem());
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (own, other) = (certificate.pem(), other.cert.pem());
@@ -27,6 +26,7 @@ fn verifies_the_certificate_and_the_name_of_the_server() {
         let error = open(host, "require", authorities).unwrap_err().to_string();
         assert!(error.contains("certificate"), "{host}: {error}");
     }
-    let error = Settings::new("postgres://localhost/x", &"0a".repeat(32), Some("no certificate")).unwrap_err();
+    let error =
+        Settings::new("postgres://localhost/x", &"0a".repeat(32), Some("no certificate")).unwrap_err();
     assert!(error.to_string().contains("has no certificate"), "{error}");
 }

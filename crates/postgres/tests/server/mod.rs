@@ -128,7 +128,12 @@ impl Server {
                 "-h",
             ])
             .arg(self.folder.path())
-            .args(self.settings.iter().filter_map(|setting| setting.strip_prefix("port=")).flat_map(|port| ["-p", port]))
+            .args(
+                self.settings
+                    .iter()
+                    .filter_map(|setting| setting.strip_prefix("port="))
+                    .flat_map(|port| ["-p", port]),
+            )
             .output()
             .unwrap()
     }
