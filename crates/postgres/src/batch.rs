@@ -6,8 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use demur_admission::{
-    AccountId, Balance, Command, HoldId, HoldOutcome, Insufficient, Reply, Settlement, StoredResponse,
-    wait_for,
+    AccountId, Balance, HoldId, HoldOutcome, Insufficient, Settlement, StoredResponse, wait_for,
 };
 use jiff::Timestamp;
 use tokio_postgres::Statement;
@@ -388,22 +387,4 @@ pub(crate) fn send_replies(jobs: Vec<Job>, outcomes: Vec<Outcome>) -> Vec<HoldId
         }
     }
     unclaimed
-}
-
-/// Whether a command may change something.
-pub(crate) fn is_change(command: &Command) -> bool {
-    !matches!(
-        command,
-        Command::ListKeys { .. }
-            | Command::ShowKey { .. }
-            | Command::FindKey { .. }
-            | Command::ListAccounts { .. }
-            | Command::Statement { .. }
-            | Command::Verify
-    )
-}
-
-/// Whether a reply changed nothing, so that its transaction need not be committed.
-pub(crate) fn is_rejected(reply: &Reply) -> bool {
-    matches!(reply, Reply::Rejected { .. })
 }

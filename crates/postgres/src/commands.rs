@@ -3,6 +3,7 @@
 mod accounts;
 mod keys;
 mod prune;
+mod transaction;
 
 use std::time::Duration;
 
@@ -10,24 +11,13 @@ use demur_admission::{Command, CommandFault, DirectoryChange, KeyId, OperationId
 use jiff::Timestamp;
 use tokio_postgres::Client;
 
-use crate::batch::{is_change, is_rejected};
 use crate::books::Books;
+use crate::changes;
 use crate::directory;
 use crate::error::DbError;
-use crate::feed;
 use crate::shared::Shared;
 use accounts::AdjustmentKind;
-
-/// What a command did, or why it did nothing.
-type CommandResult = Result<Result<(Reply, Vec<DirectoryChange>), CommandFault>, DbError>;
-
-/// A command's transaction.
-struct CommandTx<'a> {
-    client: &'a Client,
-    shared: &'a Shared,
-    books: Books,
-    at: Timestamp,
-}
+use transaction::{CommandResult, CommandTx};
 
 /// How long a command may take.
 pub(crate) fn timeout(command: &Command) -> Duration {
@@ -58,7 +48,7 @@ pub(crate) async fn transact(
         return Ok((reply, changes));
     }
     tx.books.write(client).await?;
-    feed::record(client, &changes).await?;
+    changes::record(client, &changes).await?;
     client.batch_execute("COMMIT").await?;
     Ok((reply, changes))
 }
@@ -148,4 +138,22 @@ fn unsupported(cause: &str) -> CommandFault {
 /// Returns the operation's ID, or a new one.
 fn operation_name(operation: Option<&OperationId>) -> String {
     operation.map_or_else(|| KeyId::generate().to_string().replacen("key_", "op_", 1), ToString::to_string)
+}
+
+/// Whether a command may change something.
+fn is_change(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::ListKeys { .. }
+            | Command::ShowKey { .. }
+            | Command::FindKey { .. }
+            | Command::ListAccounts { .. }
+            | Command::Statement { .. }
+            | Command::Verify
+    )
+}
+
+/// Whether a reply changed nothing, so that its transaction need not be committed.
+fn is_rejected(reply: &Reply) -> bool {
+    matches!(reply, Reply::Rejected { .. })
 }

@@ -9,6 +9,7 @@ use demur_admission::{Digest, DirectoryChange, StoreError};
 use tokio::sync::Notify;
 use tokio_postgres::Client;
 
+use crate::changes::latest;
 use crate::connection::{STATEMENT_TIMEOUT, bounded, connect};
 use crate::directory;
 use crate::error::DbError;
@@ -20,43 +21,6 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// The maximum number of changes that are read at once. A node that has missed more forgets everything.
 const MAX_CHANGES: i64 = 1000;
-
-/// Records changes in the current transaction. Must be its last statement: from here on, transactions that record changes
-/// wait for each other.
-pub(crate) async fn record(client: &Client, changes: &[DirectoryChange]) -> Result<(), DbError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let (mut digests, mut accounts) = (Vec::<Option<&[u8]>>::new(), Vec::<Option<&str>>::new());
-    for change in changes {
-        let (digest, account): (Option<&[u8]>, Option<&str>) = match change {
-            DirectoryChange::Key(digest) => (Some(digest.as_bytes()), None),
-            DirectoryChange::Account(account) => (None, Some(account.as_str())),
-            DirectoryChange::Everything => (None, None),
-        };
-        digests.push(digest);
-        accounts.push(account);
-    }
-    let sql =
-        "WITH numbered AS (UPDATE demur.store SET changes = changes + $3 RETURNING changes - $3 AS before)
-        INSERT INTO demur.change (number, digest, account)
-        SELECT numbered.before + u.position, u.digest, u.account
-        FROM numbered, unnest($1::bytea[], $2::text[]) WITH ORDINALITY AS u (digest, account, position)";
-    client.execute(sql, &[&digests, &accounts, &signed(changes.len() as u64)]).await?;
-    client.execute("SELECT pg_notify('demur_change', '')", &[]).await?;
-    Ok(())
-}
-
-/// Deletes changes that every node has read long ago.
-pub(crate) async fn forget_old(client: &Client) -> Result<(), DbError> {
-    client.execute("DELETE FROM demur.change WHERE at < now() - interval '1 hour'", &[]).await?;
-    Ok(())
-}
-
-/// Returns the number of the latest change.
-pub(crate) async fn latest(client: &Client) -> Result<i64, DbError> {
-    Ok(client.query_one("SELECT changes FROM demur.store", &[]).await?.try_get(0)?)
-}
 
 /// Passes the changes of all nodes on to the listeners of this one.
 pub(crate) async fn follow(shared: Arc<Shared>, mut known: i64) {

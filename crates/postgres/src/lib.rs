@@ -26,6 +26,7 @@
 mod audit;
 mod batch;
 mod books;
+mod changes;
 mod claims;
 mod commands;
 mod connection;

@@ -1,6 +1,6 @@
 //! What the writer, the reader and the feed of a store share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use demur_admission::{
@@ -11,7 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 use crate::quota::SavedQuotas;
 use crate::settings::Settings;
 use crate::write_behind::WriteBehind;
-use crate::writer::Counts;
+
+/// What the writer has done.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) commits: AtomicUsize,
+    pub(crate) failed: AtomicUsize,
+    pub(crate) jobs: AtomicUsize,
+    pub(crate) open_holds: AtomicUsize,
+    /// How far the clock of the database is ahead of that of this node, in microseconds.
+    pub(crate) clock_offset: AtomicI64,
+}
 
 pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,

@@ -26,7 +26,7 @@ use crate::reader::Reader;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::writer::Writer;
-use crate::{audit, commands, directory, feed, pepper, rows, schema};
+use crate::{audit, changes, commands, directory, feed, pepper, rows, schema};
 
 /// The maximum number of waiting jobs; more are rejected.
 const MAX_QUEUED: usize = 65_536;
@@ -78,7 +78,7 @@ async fn prepare(settings: Arc<Settings>, plans: Arc<Plans>) -> Result<Opened, O
     let number = pepper::pepper_number(&client, &settings.pepper.pepper()).await?;
     let failed = |error: DbError| OpenError::Unreachable { cause: StoreError::from(error).to_string() };
     let shared = Shared::new(settings, number, plans);
-    let latest = feed::latest(&client).await.map_err(failed)?;
+    let latest = changes::latest(&client).await.map_err(failed)?;
     shared.set_forms(directory::imported_forms(&client).await.map_err(failed)?);
     Ok(Opened { shared, latest })
 }

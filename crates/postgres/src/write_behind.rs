@@ -7,8 +7,8 @@ use demur_admission::{Digest, DirectoryChange, KeyId};
 use jiff::Timestamp;
 use tokio_postgres::Client;
 
+use crate::changes;
 use crate::error::DbError;
-use crate::feed;
 
 /// The maximum number of pending changes of each kind, so that they do not fill the memory during an outage.
 const MAX_PENDING: usize = 65_536;
@@ -90,7 +90,7 @@ pub(crate) async fn write(
         client.execute(sql, &[&&stored.as_bytes()[..], &&current.as_bytes()[..], &pepper]).await?;
         changes.extend([DirectoryChange::Key(*stored), DirectoryChange::Key(*current)]);
     }
-    feed::record(client, &changes).await?;
+    changes::record(client, &changes).await?;
     client.batch_execute("COMMIT").await?;
     Ok(changes)
 }

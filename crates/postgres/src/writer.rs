@@ -9,7 +9,7 @@
 //! released.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use demur_admission::{Command, DirectoryChange, HoldId, Reply, Settlement, StoreError};
@@ -27,7 +27,7 @@ use crate::job::Job;
 use crate::rows::{clock, unsigned};
 use crate::session::{Session, TRANSACTION_TIMEOUT};
 use crate::shared::Shared;
-use crate::{claims, feed, quota, recovery, write_behind};
+use crate::{changes, claims, quota, recovery, write_behind};
 
 /// The maximum number of jobs in one transaction.
 const MAX_BATCH: usize = 4096;
@@ -51,17 +51,6 @@ const BLOCK_BITS: u32 = 24;
 
 /// A clock that differs by less from that of the database is right.
 const MAX_CLOCK_ERROR: SignedDuration = SignedDuration::from_secs(2);
-
-/// What the writer has done.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) commits: AtomicUsize,
-    pub(crate) failed: AtomicUsize,
-    pub(crate) jobs: AtomicUsize,
-    pub(crate) open_holds: AtomicUsize,
-    /// How far the clock of the database is ahead of that of this node, in microseconds.
-    pub(crate) clock_offset: AtomicI64,
-}
 
 /// A commit without a reply.
 #[derive(Debug, Default)]
@@ -388,7 +377,7 @@ impl Writer {
         let pruned = bounded(TRANSACTION_TIMEOUT, async {
             session.client.batch_execute("BEGIN").await?;
             let more = claims::prune(&session.client, at, MAX_PRUNED).await?;
-            feed::forget_old(&session.client).await?;
+            changes::forget_old(&session.client).await?;
             session.client.batch_execute("COMMIT").await?;
             Ok::<bool, DbError>(more)
         });

@@ -6,7 +6,7 @@ use demur_admission::{
 };
 use jiff::Timestamp;
 
-use super::{CommandResult, CommandTx};
+use super::transaction::{CommandResult, CommandTx};
 use crate::books::{Adjustment, POSTED, REFUND, TOP_UP, UNKNOWN, WITHDRAWAL};
 use crate::error::DbError;
 use crate::rows::unsigned;

@@ -9,7 +9,7 @@ use demur_admission::{
 };
 use jiff::Timestamp;
 
-use super::{CommandResult, CommandTx};
+use super::transaction::{CommandResult, CommandTx};
 use crate::directory::{self, StoredSecret};
 use crate::error::DbError;
 use crate::pepper::from_hex;
