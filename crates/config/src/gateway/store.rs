@@ -45,7 +45,7 @@ fn read_postgres(node: &Node, reader: &mut ConfigReader<'_>) -> Option<StoreUrl>
     fields.finish(reader.found);
     // A file that cannot be read is an error, and not the authorities of the system.
     let authorities = match authorities {
-        Some(read) => Some(read?.to_string()),
+        Some(read) => Some(read?),
         None => None,
     };
     Some(StoreUrl::Postgres(Box::new(PostgresStore { url: url?, pepper: pepper?, authorities })))
