@@ -14,7 +14,7 @@ demo:
 
 # Downloads everything that the build and the tests need: crates, and the programs that the end-to-end tests run. After
 # it, `make test` works without a network, with CARGO_NET_OFFLINE=true.
-INSTALLERS := e2e/prometheus.sh e2e/systemd.sh e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
+INSTALLERS := e2e/postgres.sh e2e/prometheus.sh e2e/systemd.sh e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/browser/install.sh e2e/openapi/install.sh \
 	e2e/python.sh e2e/schemathesis.sh e2e/desync.sh e2e/sdks/install.sh e2e/oracle/bodies/install.sh \
 	crates/validation/tests/documents.sh e2e/documents.sh e2e/generators/install.sh e2e/prism/install.sh
 
@@ -123,9 +123,13 @@ bench-contract:
 	cd bench/contract && $(CARGO) run --release
 
 # What admission and the ledger cost, beside SQLite alone. On a machine that does nothing else.
-.PHONY: bench-admission soak-admission loom
+.PHONY: bench-admission bench-postgres soak-admission loom
 bench-admission:
 	$(CARGO) run --release --quiet -p demur-sqlite --example admission_bench
+
+# Durable charges on PostgreSQL, beside pgbench with one row per transaction.
+bench-postgres:
+	$(CARGO) run --release --quiet -p demur-postgres --example charges_bench
 
 # Kills what charges without end, two hundred times, and proves the books after each: the store, and the gateway over
 # HTTP. What was acknowledged is counted outside of the process that is killed.

@@ -227,6 +227,7 @@ pub(crate) fn create_key(host: &dyn Host, request: &AdminRequest) -> Result<Done
             operations: scope(new.operations),
             resources: scope(new.resources),
             scopes: new.scopes,
+            ..Grants::default()
         },
         metadata: new.metadata,
         label: new.label,

@@ -12,6 +12,7 @@ pub mod faults;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+pub mod nodes;
 pub mod tokens;
 
 use std::collections::HashMap;
@@ -269,5 +270,23 @@ macro_rules! store_conformance {
                 }
             )*
         }
+    };
+}
+
+/// Mounts the rules about several nodes: `node_conformance!(make)`, where `make` is a function that returns a new, empty
+/// [`SharedFixture`](nodes::SharedFixture).
+#[macro_export]
+macro_rules! node_conformance {
+    ($make:ident) => {
+        $crate::store_conformance!($make, nodes: [
+            nodes_share_balances_and_keys,
+            nodes_do_not_spend_the_same_credits,
+            nodes_execute_a_named_operation_once,
+            changes_reach_the_other_node,
+            holds_of_a_killed_node_are_posted_after_its_lease,
+            holds_of_a_live_node_stay_open,
+            a_paused_node_does_not_settle_what_others_have_resolved,
+            a_wrong_clock_harms_no_other_node,
+        ]);
     };
 }

@@ -100,7 +100,7 @@ pub use admission::{Admission, CacheConfig, Claimed, Stores, TokenIdentity, Toke
 pub use authorize::{AccessRequest, authorize};
 pub use cache::CacheBounds;
 pub use calendar::{GrantDay, InvalidGrantDay, Month, Period};
-pub use command::{Command, CommandFault, ImportedKey, Page};
+pub use command::{Command, CommandFault, ImportedKey, Page, check_label};
 pub use connection_cache::ConnectionCache;
 pub use denial::{Denial, StoreKind, TokenFault};
 pub use gcra::{Gcra, Spacing};

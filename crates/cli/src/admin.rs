@@ -10,14 +10,13 @@ use bytes::Bytes;
 use demur_admin::{AdminApi, AdminDatabase, ApiInfo, Configuration, Host, MAX_BODY_BYTES, Reloaded};
 use demur_admission::{Command, Plan, Reply};
 use demur_gateway::{AdminConfig, BoundService, HttpService, Listener, RunningService};
-use demur_sqlite::Store;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 
 use crate::exit::CommandFailure;
 use crate::reload::{ProcessReply, Reloader, Trigger};
-use crate::serving::not_bound;
+use crate::serving::{OpenStore, not_bound};
 
 /// The admin API before the gateway serves: its address is bound, and its database is open.
 pub(crate) struct PreparedAdmin {
@@ -43,11 +42,11 @@ impl PreparedAdmin {
         Ok(Self { bound, database, hosts: config.hosts.clone() })
     }
 
-    /// Serves the API. This process owns the store, so no other one serves the API with this database.
+    /// Serves the API. Of several nodes with one store, each has a database of its own.
     pub(crate) fn serve(
         self,
         journal: Option<PathBuf>,
-        store: &Arc<Store>,
+        store: &OpenStore,
         reloader: &Arc<Reloader>,
     ) -> Result<ServedAdmin, CommandFailure> {
         let Self { bound, database, hosts } = self;
@@ -57,7 +56,7 @@ impl PreparedAdmin {
         database.interrupt_requests().map_err(|error| failure(&error))?;
         let token_file = first_token(&database)?;
         let hosts = names(bound.listener(), hosts);
-        let host = GatewayHost { store: Arc::clone(store), reloader: Arc::clone(reloader) };
+        let host = GatewayHost { store: store.clone(), reloader: Arc::clone(reloader) };
         let api = AdminApi::new(Arc::new(database), Box::new(host), journal, hosts);
         let api = AdminService(api.map_err(|error| failure(&error))?);
         let service = bound.serve("demur-admin", Arc::new(api)).map_err(|error| failure(&error))?;
@@ -131,7 +130,7 @@ impl HttpService for AdminService {
 
 /// The gateway of this process.
 struct GatewayHost {
-    store: Arc<Store>,
+    store: OpenStore,
     reloader: Arc<Reloader>,
 }
 

@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
-use demur_gateway::{ApiConfig, Config, LogTarget, StoreUrl};
+use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason, Plan};
+use demur_gateway::{ApiConfig, Config, LogTarget, PostgresStore, StoreUrl};
 use demur_source::{Diagnostics, Source, Span};
 use demur_sqlite::{GROUP_READABLE, InsecureFile, OpenError, PRIVATE, Survey, exposed, exposed_files};
 use jiff::Timestamp;
@@ -37,7 +37,8 @@ pub(crate) fn configured(config: &Config) -> Configured {
 
 /// The accounts and keys of the store that a configuration locks out. None if the store does not exist yet.
 pub(crate) fn lockouts(config: &Config) -> Result<Vec<Lockout>, OpenError> {
-    let StoreUrl::Sqlite(path) = &config.store;
+    // A shared store is not checked yet: `diagnostics` says so.
+    let StoreUrl::Sqlite(path) = &config.store else { return Ok(Vec::new()) };
     let configured = configured(config);
     let Some(survey) = Survey::open(path, &configured)? else { return Ok(Vec::new()) };
     let database = |cause| OpenError::Database { path: path.clone(), cause };
@@ -86,16 +87,18 @@ fn names<T: std::fmt::Display>(some: &FirstOf<T>) -> String {
 
 /// Files with permissions that are too open: those of the store, which is an error, and the access log.
 pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<InsecureFile>, Option<InsecureFile>)> {
-    let StoreUrl::Sqlite(path) = &config.store;
     let log = match &config.access_log.target {
         LogTarget::File(path) => exposed(path, GROUP_READABLE)?,
         LogTarget::Stderr | LogTarget::Stdout => None,
     };
-    let mut files = exposed_files(path)?;
+    let mut of_store = match &config.store {
+        StoreUrl::Sqlite(path) => exposed_files(path)?,
+        StoreUrl::Postgres(_) => Vec::new(),
+    };
     if let Some(admin) = &config.admin {
-        files.extend(exposed(&admin.path, PRIVATE)?);
+        of_store.extend(exposed(&admin.path, PRIVATE)?);
     }
-    Ok((files, log))
+    Ok((of_store, log))
 }
 
 /// Why a file cannot be written, or created if it does not exist. Changes nothing.
@@ -119,8 +122,9 @@ fn report_unwritable(source: &Arc<Source>, config: &Config, found: &mut Diagnost
         let root = demur_source::parse(source).ok();
         root.and_then(|root| root.get(key).map(|node| node.span)).unwrap_or(Span::new(0, 0))
     };
-    let StoreUrl::Sqlite(store) = &config.store;
-    if let Some(cause) = unwritable(store) {
+    if let StoreUrl::Sqlite(store) = &config.store
+        && let Some(cause) = unwritable(store)
+    {
         let message = format!("cannot write the database `{}`: {cause}", store.display());
         let help = "create the folder, or change its permissions or `store`".to_owned();
         found.error(source, span("store"), "store", message, help);
@@ -153,6 +157,9 @@ pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: 
         Err(error) => store_unchecked(source, span, &error, &mut found),
     }
     report_unwritable(source, config, &mut found);
+    if let StoreUrl::Postgres(store) = &config.store {
+        report_shared(source, span, config, store, &mut found);
+    }
     // Stop here: SQLite changes the mode of some files as soon as the database is opened.
     if found.has_errors() {
         return found;
@@ -174,6 +181,31 @@ pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: 
         Err(error) => store_unchecked(source, span, &error, &mut found),
     }
     found
+}
+
+/// Reports what is wrong with a shared store, and what its gateways do not share.
+fn report_shared(
+    source: &Arc<Source>,
+    span: Span,
+    config: &Config,
+    store: &PostgresStore,
+    found: &mut Diagnostics,
+) {
+    let settings = demur_postgres::Settings::new(&store.url, &store.pepper, store.authorities.as_deref());
+    if let Err(error) = settings {
+        found.error(source, span, "store", error.to_string(), None);
+        return;
+    }
+    let has_limits =
+        |plan: &Plan| !plan.rates.is_empty() || plan.concurrency.is_some() || plan.quota.is_some();
+    if config.plans.iter().any(has_limits) {
+        let message =
+            "rates, concurrency and quotas are counted by each gateway: several gateways admit more";
+        let help = "divide the limits of the plans by the number of gateways; credits are exact".to_owned();
+        found.warning(source, span, "limits-per-node", message.to_owned(), help);
+    }
+    let message = "the keys in a PostgreSQL store are not compared with this file".to_owned();
+    found.warning(source, span, "store", message, None);
 }
 
 fn store_unchecked(source: &Arc<Source>, span: Span, error: &dyn std::fmt::Display, found: &mut Diagnostics) {

@@ -12,7 +12,6 @@ use demur_admission::Plan;
 use demur_config::Inputs;
 use demur_gateway::{ApiConfig, Config, GatewayHandle, LogFormat, ReloadError, ReloadSettings};
 use demur_source::{Severity, Source};
-use demur_sqlite::Store;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +19,7 @@ use crate::args::{Listen, ServeArgs};
 use crate::exit::CommandFailure;
 use crate::listeners::override_listeners;
 use crate::output::Output;
-use crate::serving::{Loaded, ReadFiles, load_with_inputs};
+use crate::serving::{Loaded, OpenStore, ReadFiles, load_with_inputs};
 use crate::watch::{Watch, WatchedFiles};
 use crate::{effective, log, pages, preflight};
 
@@ -279,13 +278,15 @@ impl Reloader {
 }
 
 /// Reloads on requests of the control socket, and when files change.
-pub(crate) fn listen(reloader: &Arc<Reloader>, store: &Arc<Store>) {
+pub(crate) fn listen(reloader: &Arc<Reloader>, store: &OpenStore) {
     let weak = Arc::downgrade(reloader);
     reloader.watch.start(move || {
         let Some(reloader) = weak.upgrade() else { return false };
         reloader.reload(Trigger::Watch);
         true
     });
+    // A shared store has no socket of one gateway: each reloads on SIGHUP, and when its files change.
+    let OpenStore::Embedded(store) = store else { return };
     let weak = Arc::downgrade(reloader);
     store.handle_process_requests(move |request| {
         let rejected =

@@ -4,15 +4,16 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_admission::{Admission, Clock, Plans};
+use demur_admission::{Admission, Clock, Command, Pepper, Plans, Reply, Stores};
 use demur_config::{InputFiles, Inputs};
 use demur_gateway::{
-    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, RunningGateway, RunningService,
-    StoreProbe, StoreStatus, StoreUrl,
+    BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, PostgresStore, RunningGateway,
+    RunningService, StoreProbe, StoreStatus, StoreUrl,
 };
 use demur_journal::{Journal, JournalSettings, Sink};
 use demur_source::{Diagnostics, Source};
 use demur_sqlite::{OpenError, Store};
+use jiff::Timestamp;
 
 use crate::exit::{CommandFailure, cannot_read, missing_folder};
 use crate::output::Output;
@@ -92,7 +93,7 @@ pub(crate) fn load_with_inputs(path: &Path, output: &Output) -> (Loaded, ReadFil
 /// A running gateway and the store it owns.
 pub(crate) struct Running {
     gateway: RunningGateway,
-    store: Arc<Store>,
+    store: OpenStore,
     admin: Option<RunningService>,
     signals: Signals,
 }
@@ -108,7 +109,7 @@ impl Running {
         let gateway = bound.map_err(not_bound)?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
-        config.store_probe = probe(&store);
+        config.store_probe = store.probe();
         config.journal_sink = config.journal.as_ref().map(start_journal).transpose()?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
         let gateway = gateway.serve(config, admission, Clock::start()).map_err(|error| {
@@ -139,7 +140,7 @@ impl Running {
     }
 
     /// The store.
-    pub(crate) fn store(&self) -> &Arc<Store> {
+    pub(crate) fn store(&self) -> &OpenStore {
         &self.store
     }
 
@@ -194,8 +195,27 @@ pub(crate) fn not_bound(BindError { address, error }: BindError) -> CommandFailu
     CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help.to_owned())
 }
 
-/// The state of the store, without keeping it open.
-fn probe(store: &Arc<Store>) -> StoreProbe {
+/// The state of the embedded store, without keeping it open.
+fn probe_embedded(store: &Arc<Store>) -> StoreProbe {
+    let store = Arc::downgrade(store);
+    StoreProbe(Some(Arc::new(move || {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        match store.upgrade().map(|store| store.status()) {
+            Some(state) => StoreStatus {
+                problem: state.problem,
+                commits: count(state.commits),
+                failed_commits: count(state.failed_commits),
+                operations: count(state.operations),
+                waiting: count(state.waiting),
+                open_holds: count(state.open_holds),
+            },
+            None => StoreStatus { problem: Some("it is closed".to_owned()), ..StoreStatus::default() },
+        }
+    })))
+}
+
+/// The state of this node's end of a shared store, without keeping it open.
+fn probe_shared(store: &Arc<demur_postgres::Store>) -> StoreProbe {
     let store = Arc::downgrade(store);
     StoreProbe(Some(Arc::new(move || {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
@@ -224,9 +244,70 @@ fn start_journal(config: &JournalConfig) -> Result<Arc<dyn Sink>, CommandFailure
     Ok(Arc::new(journal))
 }
 
+/// An open store.
+#[derive(Clone)]
+pub(crate) enum OpenStore {
+    /// The embedded store, which this process owns.
+    Embedded(Arc<Store>),
+    /// A store that several gateways share, of which this process is a node.
+    Shared(Arc<demur_postgres::Store>),
+}
+
+impl OpenStore {
+    /// Executes an operator's command.
+    pub(crate) fn execute(&self, command: Command, at: Timestamp) -> Reply {
+        match self {
+            OpenStore::Embedded(store) => store.execute(command, at),
+            OpenStore::Shared(store) => store.execute(command, at),
+        }
+    }
+
+    fn stores(&self) -> Stores {
+        match self {
+            OpenStore::Embedded(store) => store.stores(),
+            OpenStore::Shared(store) => store.stores(),
+        }
+    }
+
+    fn pepper(&self) -> Pepper {
+        match self {
+            OpenStore::Embedded(store) => store.pepper(),
+            OpenStore::Shared(store) => store.pepper(),
+        }
+    }
+
+    fn probe(&self) -> StoreProbe {
+        match self {
+            OpenStore::Embedded(store) => probe_embedded(store),
+            OpenStore::Shared(store) => probe_shared(store),
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            OpenStore::Embedded(store) => store.close(),
+            OpenStore::Shared(store) => store.close(),
+        }
+    }
+}
+
+/// The settings of a shared store.
+pub(crate) fn shared_settings(store: &PostgresStore) -> Result<demur_postgres::Settings, CommandFailure> {
+    let settings = demur_postgres::Settings::new(&store.url, &store.pepper, store.authorities.as_deref());
+    settings.map_err(|error| CommandFailure::unavailable(error.to_string(), None))
+}
+
 /// Opens the store of a configuration.
-pub(crate) fn open(store: &StoreUrl, plans: &Arc<Plans>) -> Result<Arc<Store>, CommandFailure> {
-    let StoreUrl::Sqlite(path) = store;
+pub(crate) fn open(store: &StoreUrl, plans: &Arc<Plans>) -> Result<OpenStore, CommandFailure> {
+    match store {
+        StoreUrl::Sqlite(path) => open_embedded(path, plans).map(OpenStore::Embedded),
+        StoreUrl::Postgres(store) => demur_postgres::Store::open(shared_settings(store)?, Arc::clone(plans))
+            .map(OpenStore::Shared)
+            .map_err(|error| CommandFailure::unavailable(error.to_string(), None)),
+    }
+}
+
+fn open_embedded(path: &Path, plans: &Arc<Plans>) -> Result<Arc<Store>, CommandFailure> {
     Store::open(path, Arc::clone(plans)).map_err(|error| {
         let (message, help) = match &error {
             OpenError::Locked { .. } => {

@@ -123,6 +123,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/listen", "/definitions/listener"),
     ("/listen/tls", "/definitions/listener/properties/tls"),
     ("/listen/tls/certificates/0", "/definitions/listener/properties/tls/properties/certificates/items"),
+    ("/store", "/properties/store/oneOf/1"),
     ("/limits", "/properties/limits"),
     ("/limits/min_body_rate", "/properties/limits/properties/min_body_rate"),
     ("/cache", "/properties/cache"),
@@ -173,6 +174,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 fn sound_configuration() -> Json {
     json(
         "{ demur: 2, listen: { address: '127.0.0.1:8443', tls: { certificates: [{ certificate: shop.pem, key: shop.key }] } },
+           store: { postgres: { env: PATH }, pepper: { env: PATH } },
            limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all }, journal: { path: journal.db }, admin: { address: '127.0.0.1:8092' }, docs: { path: /pages }, reload: { watch: true },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },

@@ -177,6 +177,25 @@ pub struct ApiConfig {
 pub enum StoreUrl {
     /// `sqlite:PATH`.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, which several gateways share.
+    Postgres(Box<PostgresStore>),
+}
+
+/// A PostgreSQL database. Its `Debug` output shows no secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresStore {
+    /// The connection string, with the password.
+    pub url: String,
+    /// The pepper of the keys, with the older ones.
+    pub pepper: String,
+    /// The certificates, as PEM, of the authorities that sign the server's; `None` for those of the system.
+    pub authorities: Option<String>,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -31,7 +31,7 @@ pub use access_log::{JournalFilter, LogFilter, LogFormat, LogSettings, LogTarget
 pub use bind::BindError;
 pub use config::{
     AdminConfig, ApiConfig, Config, DEFAULT_LISTEN, DocsConfig, JournalConfig, Listener, PageBuilder, Pages,
-    ReloadSettings, StoreUrl,
+    PostgresStore, ReloadSettings, StoreUrl,
 };
 pub use demur_engine::settings::Prefixes;
 pub use demur_http1::Limits as HeadLimits;

@@ -147,7 +147,10 @@ impl StaticSettings {
     fn of(config: &Config) -> Self {
         // One name for a file, whatever the configuration was called with.
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let StoreUrl::Sqlite(store) = &config.store;
+        let store = match &config.store {
+            StoreUrl::Sqlite(path) => StoreUrl::Sqlite(absolute(path)),
+            other @ StoreUrl::Postgres(_) => other.clone(),
+        };
         let mut access_log = config.access_log.clone();
         if let LogTarget::File(path) = &mut access_log.target {
             *path = absolute(path);
@@ -155,7 +158,7 @@ impl StaticSettings {
         Self {
             listeners: config.listeners.clone(),
             operations_listener: config.operations_listener,
-            store: StoreUrl::Sqlite(absolute(store)),
+            store,
             workers: config.workers,
             cache: config.cache,
             access_log,

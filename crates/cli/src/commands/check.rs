@@ -104,7 +104,7 @@ fn inspect(
 
 /// What a reload of the gateway that runs on the same store would change. What needs a restart is a warning.
 fn compare(source: &Arc<Source>, config: &Config, warnings: &mut Diagnostics) -> Option<OutputSubject> {
-    let StoreUrl::Sqlite(store) = &config.store;
+    let StoreUrl::Sqlite(store) = &config.store else { return None };
     let file = std::path::absolute(&source.name).ok()?;
     // A gateway of another version knows no such request, and does not keep the file from being checked.
     let reply = ask(store, &ProcessRequest::Compare { file }).ok()?;

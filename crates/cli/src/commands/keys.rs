@@ -320,9 +320,11 @@ struct ListedKey {
 /// Adds the reason to each key that the configuration locks out. Without permission to read the files of the store, no
 /// reason is added.
 fn with_lockouts(keys: Vec<KeySummary>, config: &Config) -> Vec<ListedKey> {
-    let StoreUrl::Sqlite(path) = &config.store;
     let configured = preflight::configured(config);
-    let survey = Survey::open(path, &configured).ok().flatten();
+    let survey = match &config.store {
+        StoreUrl::Sqlite(path) => Survey::open(path, &configured).ok().flatten(),
+        StoreUrl::Postgres(_) => None,
+    };
     let listed = |summary: KeySummary| {
         let survey = survey.as_ref().filter(|_| summary.state == KeyState::Active);
         let locked_out = survey.and_then(|survey| survey.of_key(&summary.key).ok().flatten());

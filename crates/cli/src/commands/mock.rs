@@ -10,7 +10,6 @@ use demur_gateway::{Config, Listener, LogTarget, Pages, StoreUrl};
 use demur_matrix::Matrix;
 use demur_mock::{Checks, Control, Mocked, Script, Servers};
 use demur_source::Source;
-use demur_sqlite::Store;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +17,7 @@ use crate::args::MockArgs;
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, counted};
 use crate::progress::Progress;
-use crate::serving::{Running, load};
+use crate::serving::{OpenStore, Running, load};
 use crate::signals::Ignored;
 use crate::{log, pages};
 
@@ -169,7 +168,7 @@ impl KeyHolder {
 
 /// Creates an account on each active plan, and a key for each API. Returns the secrets by API and plan.
 fn keys(
-    store: &Arc<Store>,
+    store: &OpenStore,
     holders: &[KeyHolder],
     plans: &[Plan],
 ) -> Result<Map<String, Value>, CommandFailure> {

@@ -32,6 +32,7 @@ use demur_source::did_you_mean;
 use demur_sqlite::execute_or_open;
 
 use crate::exit::CommandFailure;
+use crate::serving::shared_settings;
 
 /// How to fix what the store rejected.
 fn help(fault: &CommandFault, config: &Config) -> Option<String> {
@@ -82,7 +83,7 @@ fn help(fault: &CommandFault, config: &Config) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Executes a command through the gateway that owns the store, or directly if none is running.
+/// Executes a command through the gateway that owns the store, or directly if none is running or several share it.
 fn execute(config: &Config, command: &Command) -> Result<Reply, CommandFailure> {
     match send(config, command) {
         Ok(Reply::Rejected { fault }) => {
@@ -94,10 +95,13 @@ fn execute(config: &Config, command: &Command) -> Result<Reply, CommandFailure> 
 
 /// The same, but a rejection is returned as the reply that it is.
 fn send(config: &Config, command: &Command) -> Result<Reply, CommandFailure> {
-    let StoreUrl::Sqlite(path) = &config.store;
     let plans = Arc::new(Plans::new(config.plans.clone()));
-    execute_or_open(path, &plans, command)
-        .map_err(|error| CommandFailure::unavailable(error.to_string(), None))
+    match &config.store {
+        StoreUrl::Sqlite(path) => execute_or_open(path, &plans, command)
+            .map_err(|error| CommandFailure::unavailable(error.to_string(), None)),
+        StoreUrl::Postgres(store) => demur_postgres::execute(shared_settings(store)?, plans, command)
+            .map_err(|error| CommandFailure::unavailable(error.to_string(), None)),
+    }
 }
 
 /// A reply of the wrong type: the running gateway is another version of this program.

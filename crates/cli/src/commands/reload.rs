@@ -54,6 +54,13 @@ pub(crate) fn run(args: &StoreArgs, output: &Output) -> Result<Exit, CommandFail
 fn store_of(file: &Path) -> Result<PathBuf, CommandFailure> {
     let failure = match load_store(file) {
         Ok(Config { store: StoreUrl::Sqlite(path), .. }) => return Ok(path),
+        Ok(Config { store: StoreUrl::Postgres(_), .. }) => {
+            let help = "send SIGHUP to each gateway, or set `reload.watch`".to_owned();
+            return Err(CommandFailure::unavailable(
+                "the gateways of a PostgreSQL store have no control socket",
+                help,
+            ));
+        }
         Err(failure) => failure,
     };
     let folder = file.parent().unwrap_or_else(|| Path::new(""));

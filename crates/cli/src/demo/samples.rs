@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use demur_admission::{AccountId, Command, CommandFault, Grants, Reply};
 use demur_source::{Diagnostics, Fields, Node, Source};
-use demur_sqlite::Store;
 use jiff::Timestamp;
 
 use crate::commands::keys::scope;
 use crate::exit::CommandFailure;
+use crate::serving::OpenStore;
 
 /// A created key with its secret. The demo creates new keys at every start, because it prints their secrets.
 pub(crate) struct Sample {
@@ -22,7 +22,7 @@ pub(crate) struct Sample {
 
 /// Creates the sample accounts and keys.
 pub(crate) fn create(
-    store: &Arc<Store>,
+    store: &OpenStore,
     apis: &[(String, String, String)],
 ) -> Result<Vec<Sample>, CommandFailure> {
     let source = Source::new("accounts.yaml", demur_examples::ACCOUNTS);
@@ -54,7 +54,11 @@ struct SampleKey {
     grants: Grants,
 }
 
-fn issue(store: &Store, key: SampleKey, apis: &[(String, String, String)]) -> Result<Sample, CommandFailure> {
+fn issue(
+    store: &OpenStore,
+    key: SampleKey,
+    apis: &[(String, String, String)],
+) -> Result<Sample, CommandFailure> {
     let prefix = apis.iter().find(|(name, ..)| *name == key.api).map(|(_, prefix, _)| prefix.clone());
     let create = Command::CreateKey {
         api: key.api.clone(),

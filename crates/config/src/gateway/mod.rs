@@ -12,6 +12,7 @@ mod journal;
 mod limits;
 mod listen;
 mod reload;
+mod store;
 mod store_only;
 mod trusted_proxies;
 mod upstream;
@@ -31,6 +32,7 @@ use crate::file::{api_nodes, load, read_default_contract, read_plans};
 use crate::inputs::Inputs;
 use crate::reader::ConfigReader;
 use count::read_count;
+use store::read_store;
 
 /// Reads a file that is in memory; relative paths in it are relative to `folder`. Warnings come with the configuration.
 pub fn load_gateway(source: &Arc<Source>, folder: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
@@ -71,7 +73,10 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
     let used = listeners.iter().map(|listener| listener.address).chain(operations_listener);
     let used: Vec<_> = used.collect();
     let admin = fields.node("admin").and_then(|node| admin::read_admin(node, &used, reader));
-    let of_store = store.as_ref().map(|StoreUrl::Sqlite(path)| path);
+    let of_store = store.as_ref().and_then(|store| match store {
+        StoreUrl::Sqlite(path) => Some(path),
+        StoreUrl::Postgres(_) => None,
+    });
     let of_journal = journal.as_ref().map(|journal| &journal.path);
     if let (Some(admin), Some(node)) = (&admin, fields.node("admin"))
         && [of_store, of_journal].into_iter().flatten().any(|other| *other == admin.path)
@@ -120,23 +125,6 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         admin,
         ..Config::new(default_contract?)
     })
-}
-
-fn read_store(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Option<StoreUrl> {
-    let Some(node) = fields.node("store") else {
-        return Some(StoreUrl::Sqlite(reader.folder.join("demur.db")));
-    };
-    let text = node.scalar_text().unwrap_or_default();
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => {
-            Some(StoreUrl::Sqlite(reader.folder.join(path.strip_prefix("//").unwrap_or(path))))
-        }
-        _ => {
-            let help = "write `sqlite:demur.db`, a path relative to this file".to_owned();
-            reader.error(node.span, "store", format!("unknown store `{text}`"), help);
-            None
-        }
-    }
 }
 
 fn read_workers(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Option<NonZeroUsize> {

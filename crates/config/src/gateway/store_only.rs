@@ -15,7 +15,7 @@ use demur_validation::{ApiDocument, DocumentOptions};
 
 use super::admin::read_admin_file;
 use super::journal::read_journal;
-use super::read_store;
+use super::store::read_store;
 use crate::authentication::read_authentication;
 use crate::file::{api_nodes, load, read_plans};
 use crate::reader::ConfigReader;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use demur_admission::{
     AccountId, CommandFault, DirectoryChange, Grants, ImportedForm, ImportedKey, IssuedKey, KeyId, KeyRecord,
-    KeyState, KeySummary, Reply, RotatedKey, Secret, is_prefix,
+    KeyState, KeySummary, Reply, RotatedKey, Secret, check_label, is_prefix,
 };
 use jiff::Timestamp;
 
@@ -17,9 +17,6 @@ use crate::writer::shared::WriterShared;
 
 /// The maximum grace period of a rotated secret.
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// The maximum length of a key's label, in bytes.
-const MAX_LABEL: usize = 200;
 
 /// The maximum size of a key's metadata, in bytes.
 const MAX_METADATA: usize = 4096;
@@ -73,8 +70,8 @@ pub(super) fn create(
     if let Some(fault) = new.fault(ledger)? {
         return Ok(Err(fault));
     }
-    if label.is_some_and(|label| !is_label(label)) {
-        return Ok(Err(CommandFault::Unreadable { cause: invalid_label() }));
+    if let Err(fault) = check_label(label) {
+        return Ok(Err(fault));
     }
     if let Some(fault) = pepper_fault(shared) {
         return Ok(Err(fault));
@@ -148,8 +145,8 @@ pub(super) fn import(
         let Some(digest) = shared.secrets.pepper().imported_digest(&hash) else {
             return fault("internal error: a hash has no digest");
         };
-        if key.label.as_deref().is_some_and(|label| !is_label(label)) {
-            return fault(&invalid_label());
+        if let Err(fault) = check_label(key.label.as_deref()) {
+            return Ok(Err(fault));
         }
         let record = NewKey {
             api: &form.api,
@@ -216,14 +213,6 @@ pub(super) fn find(
         Some(found) => show(&found.key.id, at, ledger, shared),
         None => Ok(Err(CommandFault::UnknownSecret)),
     }
-}
-
-fn is_label(text: &str) -> bool {
-    (1..=MAX_LABEL).contains(&text.len()) && !text.trim().is_empty() && !text.chars().any(char::is_control)
-}
-
-fn invalid_label() -> String {
-    format!("a label must have 1 to {MAX_LABEL} bytes, without line breaks and control characters")
 }
 
 /// Returns the reply for a key that was changed.
