@@ -205,7 +205,11 @@ fn forwards_ordinary_headers() {
     let rows = rows("ordinary.yaml");
     let check = |row: &Node| {
         let (name, value) = (text(row, "name"), text(row, "value"));
-        let response = site.gateway.client_of_no_api().send(&Request::get("/open").header(&name, &value));
+        let mut request = Request::get("/open").header(&name, &value);
+        if let Some((name, value)) = text(row, "beside").split_once(": ") {
+            request = request.header(name, value);
+        }
+        let response = site.gateway.client_of_no_api().send(&request);
         if response.status != 200 {
             return Err(format!("- {name}: {} {}", response.status, response.text()));
         }

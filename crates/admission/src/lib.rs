@@ -78,6 +78,7 @@ mod hold;
 mod identity;
 mod imported;
 mod key_watch;
+mod label;
 mod ledger;
 mod limits;
 mod lockout;
@@ -100,7 +101,7 @@ pub use admission::{Admission, CacheConfig, Claimed, Stores, TokenIdentity, Toke
 pub use authorize::{AccessRequest, authorize};
 pub use cache::CacheBounds;
 pub use calendar::{GrantDay, InvalidGrantDay, Month, Period};
-pub use command::{Command, CommandFault, ImportedKey, Page, check_label};
+pub use command::{Command, CommandFault, ImportedKey, Page};
 pub use connection_cache::ConnectionCache;
 pub use denial::{Denial, StoreKind, TokenFault};
 pub use gcra::{Gcra, Spacing};
@@ -109,6 +110,7 @@ pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
 pub use imported::{ImportedForm, ImportedForms, ImportedHash, ImportedHashKey};
 pub use key_watch::KeyWatch;
+pub use label::check_label;
 pub use ledger::{
     Balance, Charge, Claim, ClaimBounds, CreditBalance, Expiry, Fingerprint, GrantEntry, HoldId, HoldOutcome,
     HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, REMEMBERED,

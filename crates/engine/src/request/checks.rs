@@ -1,5 +1,6 @@
 //! Small checks of one request, which need no state.
 
+use demur_admission::Denial;
 use demur_contract::{Condition, Violation};
 use demur_validation::{CheckedBody, Operation, RouteMatch};
 use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
@@ -7,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::Value as Json;
 
+use crate::record::Check;
 use crate::reject::rejection::Rejection;
 use crate::request::body::BodyError;
 use crate::request::decompress;
@@ -134,4 +136,9 @@ fn with_accepted(rejection: Rejection, operation: &Operation, method: &Method) -
     }
     let rejection = rejection.header(ACCEPT, value.clone());
     if *method == Method::QUERY { rejection.header(ACCEPT_QUERY, value) } else { rejection }
+}
+
+/// The check that a denial of the limits belongs to.
+pub(crate) fn check_of(denial: &Denial) -> Check {
+    if matches!(denial, Denial::QuotaExceeded { .. }) { Check::Quota } else { Check::Rate }
 }

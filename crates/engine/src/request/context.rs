@@ -21,6 +21,7 @@ use crate::reject::rejection::Rejection;
 use crate::reject::render::{RenderContext, error_of, render};
 use crate::reject::responder::ErrorResponder;
 use crate::reject::{cors, limit_headers};
+use crate::request::checks::check_of;
 use crate::request::credential::secret_of;
 use crate::request::handshake::Handshake;
 use crate::request::id::RequestId;
@@ -396,9 +397,4 @@ fn responder(engine: &Engine, api: Option<usize>, contract_version: usize) -> &E
         Some(api) => api.responder(contract_version),
         None => engine.default_responder(),
     }
-}
-
-/// The check that a denial of the limits belongs to.
-pub(crate) fn check_of(denial: &Denial) -> Check {
-    if matches!(denial, Denial::QuotaExceeded { .. }) { Check::Quota } else { Check::Rate }
 }

@@ -33,10 +33,10 @@ use crate::reject::cors;
 use crate::reject::rejection::{Rejection, from_credentials, from_grants};
 use crate::request::body::{BodyError, RequestBody};
 use crate::request::checks::{
-    check_body, host, method_not_allowed, reject_duplicates, reject_excess_length, reject_unacceptable,
-    unclear_resource,
+    check_body, check_of, host, method_not_allowed, reject_duplicates, reject_excess_length,
+    reject_unacceptable, unclear_resource,
 };
-use crate::request::context::{RequestContext, check_of};
+use crate::request::context::RequestContext;
 use crate::request::credential::{self, Presented};
 use crate::request::handshake::{self, Handshake};
 use crate::request::malformed_key;
