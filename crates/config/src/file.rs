@@ -13,7 +13,8 @@ use crate::plan::read_plan;
 use crate::reader::ConfigReader;
 
 /// Keys that only a gateway reads.
-pub(crate) const GATEWAY_KEYS: [&str; 11] = [
+pub(crate) const GATEWAY_KEYS: [&str; 12] = [
+    "admin",
     "operations_listener",
     "listen",
     "store",
