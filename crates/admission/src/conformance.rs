@@ -68,6 +68,9 @@ pub trait Fixture: Sized {
     /// Adds credits that do not expire.
     fn top_up(&self, account: &AccountId, amount: u64, now: Now);
 
+    /// Waits until the store has announced the changes so far, if it announces them to its own node once more.
+    fn await_announcements(&self) {}
+
     /// Makes the store's data inaccessible, or restores access; returns `false` if the store cannot become unavailable.
     fn set_unavailable(&self, unavailable: bool) -> bool;
 

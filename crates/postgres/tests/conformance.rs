@@ -6,6 +6,7 @@ mod server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use demur_admission::conformance::nodes::SharedFixture;
@@ -115,6 +116,11 @@ impl Fixture for Node {
     fn top_up(&self, account: &AccountId, amount: u64, now: Now) {
         let (account, reason) = (account.clone(), "test".into());
         self.execute(Command::TopUp { account, amount, reason, operation: None }, now);
+    }
+
+    /// Longer than the feed takes to read changes that it was not notified of.
+    fn await_announcements(&self) {
+        thread::sleep(Duration::from_millis(1500));
     }
 
     fn set_unavailable(&self, unavailable: bool) -> bool {

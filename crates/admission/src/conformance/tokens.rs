@@ -79,6 +79,7 @@ pub fn a_token_acts_for_the_account_that_the_store_has<F: Fixture>(fixture: F) {
 pub fn a_verified_token_is_cached_until_something_changes<F: Fixture>(fixture: F) {
     let subject = StoreUnderTest::new(fixture);
     subject.caller("acme", "open");
+    subject.fixture.await_announcements();
     assert!(cached(&subject, "token", 1, start()).is_none());
     let admitted = admit(&subject, "token", "acme", start()).unwrap();
     let found = cached(&subject, "token", 1, start()).unwrap().unwrap();
@@ -94,6 +95,7 @@ pub fn a_verified_token_is_cached_until_something_changes<F: Fixture>(fixture: F
     assert!(cached(&subject, "token", 1, start()).is_none(), "the account has changed");
     assert!(!admit(&subject, "token", "acme", start()).unwrap().plan().active);
 
+    subject.fixture.await_announcements();
     // It expires within the minute for which it is cached.
     let late = at(Duration::from_secs(590));
     admit(&subject, "late", "acme", late).unwrap();
@@ -105,6 +107,7 @@ pub fn a_verified_token_is_cached_until_something_changes<F: Fixture>(fixture: F
 pub fn an_unavailable_store_is_no_fault_of_a_token<F: Fixture>(fixture: F) {
     let subject = StoreUnderTest::new(fixture);
     subject.caller("acme", "open");
+    subject.fixture.await_announcements();
     admit(&subject, "token", "acme", start()).unwrap();
     if !subject.fixture.set_unavailable(true) {
         return;
