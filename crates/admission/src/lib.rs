@@ -78,7 +78,6 @@ mod hold;
 mod identity;
 mod imported;
 mod key_watch;
-mod label;
 mod ledger;
 mod limits;
 mod lockout;
@@ -86,6 +85,7 @@ mod lockout;
 mod loom_tests;
 mod maybe_future;
 pub mod memory;
+mod new_key;
 mod now;
 mod permit;
 mod plan;
@@ -94,6 +94,7 @@ mod principal;
 mod record;
 mod reply;
 mod secret;
+mod store_state;
 mod throttle;
 
 pub use address_filter::{AddressFilter, InvalidNetwork, parse_network};
@@ -110,7 +111,6 @@ pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
 pub use imported::{ImportedForm, ImportedForms, ImportedHash, ImportedHashKey};
 pub use key_watch::KeyWatch;
-pub use label::check_label;
 pub use ledger::{
     Balance, Charge, Claim, ClaimBounds, CreditBalance, Expiry, Fingerprint, GrantEntry, HoldId, HoldOutcome,
     HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, REMEMBERED,
@@ -122,6 +122,7 @@ pub use limits::{
 };
 pub use lockout::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
 pub use maybe_future::{MaybeFuture, StoreError, block_on};
+pub use new_key::{MAX_GRACE, NewKey, check_label};
 pub use now::{Clock, Now};
 pub use permit::LimitPermit;
 pub use plan::{Concurrency, LimitBy, MonthlyCredits, Plan, Plans, Quota, QuotaUnit, Rate};
@@ -135,6 +136,7 @@ pub use reply::{
     StatementEntry, StatementKind,
 };
 pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
+pub use store_state::StoreState;
 pub use throttle::{Attempt, FailureThrottle};
 
 /// Compiles the example of the README.

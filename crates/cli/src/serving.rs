@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_admission::{Admission, Clock, Command, Pepper, Plans, Reply, Stores};
+use demur_admission::{Admission, Clock, Command, Pepper, Plans, Reply, StoreState, Stores};
 use demur_config::{InputFiles, Inputs};
 use demur_gateway::{
     BindError, Config, Gateway, GatewayHandle, JournalConfig, Listener, PostgresStore, RunningGateway,
@@ -195,31 +195,12 @@ pub(crate) fn not_bound(BindError { address, error }: BindError) -> CommandFailu
     CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help.to_owned())
 }
 
-/// The state of the embedded store, without keeping it open.
-fn probe_embedded(store: &Arc<Store>) -> StoreProbe {
+/// The state of a store, without keeping it open.
+fn probe<S: Send + Sync + 'static>(store: &Arc<S>, state: fn(&S) -> StoreState) -> StoreProbe {
     let store = Arc::downgrade(store);
     StoreProbe(Some(Arc::new(move || {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        match store.upgrade().map(|store| store.status()) {
-            Some(state) => StoreStatus {
-                problem: state.problem,
-                commits: count(state.commits),
-                failed_commits: count(state.failed_commits),
-                operations: count(state.operations),
-                waiting: count(state.waiting),
-                open_holds: count(state.open_holds),
-            },
-            None => StoreStatus { problem: Some("it is closed".to_owned()), ..StoreStatus::default() },
-        }
-    })))
-}
-
-/// The state of this node's end of a shared store, without keeping it open.
-fn probe_shared(store: &Arc<demur_postgres::Store>) -> StoreProbe {
-    let store = Arc::downgrade(store);
-    StoreProbe(Some(Arc::new(move || {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        match store.upgrade().map(|store| store.status()) {
+        match store.upgrade().map(|store| state(&store)) {
             Some(state) => StoreStatus {
                 problem: state.problem,
                 commits: count(state.commits),
@@ -278,8 +259,8 @@ impl OpenStore {
 
     fn probe(&self) -> StoreProbe {
         match self {
-            OpenStore::Embedded(store) => probe_embedded(store),
-            OpenStore::Shared(store) => probe_shared(store),
+            OpenStore::Embedded(store) => probe(store, Store::status),
+            OpenStore::Shared(store) => probe(store, demur_postgres::Store::status),
         }
     }
 

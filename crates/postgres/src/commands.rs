@@ -7,7 +7,7 @@ mod transaction;
 
 use std::time::Duration;
 
-use demur_admission::{Command, CommandFault, DirectoryChange, KeyId, OperationId, Reply};
+use demur_admission::{Command, CommandFault, DirectoryChange, KeyId, NewKey, OperationId, Reply};
 use jiff::Timestamp;
 use tokio_postgres::Client;
 
@@ -58,7 +58,7 @@ impl CommandTx<'_> {
         match command {
             Command::CreateKey { api, prefix, account, expires, grants, metadata, label } => {
                 let (expires, metadata) = (*expires, metadata.clone());
-                let new = keys::NewKey { api, prefix, account, expires, grants, metadata };
+                let new = NewKey { api, prefix, account, expires, grants, metadata };
                 self.create_key(new, label.as_deref()).await
             }
             Command::ImportKeys { form, hash_key, keys } => {

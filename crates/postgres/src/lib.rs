@@ -50,4 +50,4 @@ mod writer;
 
 pub use error::OpenError;
 pub use settings::Settings;
-pub use store::{Store, StoreState, execute};
+pub use store::{Store, execute};

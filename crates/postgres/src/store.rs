@@ -12,7 +12,7 @@ use demur_admission::{
     Account, AccountId, AccountLookup, Balance, Candidates, Claim, Command, CommandFault, Counters,
     Credential, Digest, Fingerprint, HoldId, HoldOutcome, HoldRequest, ImportedForms, InvalidationListener,
     KeyDirectory, KeyId, Ledger, MaybeFuture, Meter, MonthlyCredits, Now, OperationId, Pepper, Plan, Plans,
-    Reply, Settlement, StoreError, StoredResponse, Stores, block_on,
+    Reply, Settlement, StoreError, StoreState, StoredResponse, Stores, block_on,
 };
 use futures_channel::oneshot;
 use jiff::Timestamp;
@@ -45,23 +45,6 @@ pub struct Store {
     lookups: Arc<AtomicUsize>,
     runtime: Handle,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// The state of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreState {
-    /// Why the database cannot be used.
-    pub problem: Option<String>,
-    /// Transactions of this node that were committed.
-    pub commits: usize,
-    /// Transactions that failed.
-    pub failed_commits: usize,
-    /// Operations in the transactions that were committed.
-    pub operations: usize,
-    /// Operations that wait for their transaction.
-    pub waiting: usize,
-    /// Holds of this node that are not settled.
-    pub open_holds: usize,
 }
 
 /// What a store begins with.

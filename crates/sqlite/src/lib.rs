@@ -80,7 +80,7 @@ pub use control::{ControlClient, ControlError, MAX_COMMAND};
 pub use error::OpenError;
 pub use execute::execute_or_open;
 pub use modes::{GROUP_READABLE, InsecureFile, PRIVATE, exposed, exposed_files};
-pub use store::{Store, StoreState};
+pub use store::Store;
 pub use survey::Survey;
 
 /// Compiles the example of the README.

@@ -11,7 +11,7 @@ use demur_admission::{
     Account, AccountId, AccountLookup, AccountStatement, Balance, Candidates, Claim, Command, CommandFault,
     Counters, Credential, Digest, Fingerprint, HoldId, HoldOutcome, HoldRequest, ImportedForms,
     InvalidationListener, KeyDirectory, KeyId, Ledger, LocalCounters, MaybeFuture, Meter, MonthlyCredits,
-    Now, OperationId, Pepper, Plan, Plans, Reply, Settlement, StoreError, StoredResponse, Stores,
+    Now, OperationId, Pepper, Plan, Plans, Reply, Settlement, StoreError, StoreState, StoredResponse, Stores,
 };
 use jiff::Timestamp;
 
@@ -43,23 +43,6 @@ pub struct Store {
     file: Arc<DatabaseFile>,
     process: Arc<OnceLock<ProcessHandler>>,
     _ownership: Ownership,
-}
-
-/// The state of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreState {
-    /// Why its file cannot be used.
-    pub problem: Option<String>,
-    /// Transactions that were committed since the store was opened.
-    pub commits: usize,
-    /// Transactions that failed.
-    pub failed_commits: usize,
-    /// Operations in the transactions that were committed.
-    pub operations: usize,
-    /// Operations that wait for their transaction.
-    pub waiting: usize,
-    /// Holds that are not settled.
-    pub open_holds: usize,
 }
 
 /// Handles requests on the control socket that concern the process and not the store.

@@ -1,11 +1,10 @@
 //! Commands about keys.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use demur_admission::{
-    AccountId, CommandFault, DirectoryChange, Grants, ImportedForm, ImportedHash, ImportedKey, IssuedKey,
-    KeyId, KeyRecord, KeyState, KeySummary, Reply, RotatedKey, Secret, check_label, is_prefix,
+    CommandFault, DirectoryChange, ImportedForm, ImportedHash, ImportedKey, IssuedKey, KeyId, KeyRecord,
+    KeyState, KeySummary, MAX_GRACE, NewKey, Reply, RotatedKey, Secret, check_label, is_prefix,
 };
 use jiff::Timestamp;
 
@@ -14,45 +13,10 @@ use crate::directory::{self, StoredSecret};
 use crate::error::DbError;
 use crate::pepper::from_hex;
 
-/// The maximum grace period of a rotated secret.
-const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// The maximum size of a key's metadata, in bytes.
-const MAX_METADATA: usize = 4096;
-
-/// A key to be created.
-pub(super) struct NewKey<'a> {
-    pub(super) api: &'a str,
-    pub(super) prefix: &'a str,
-    pub(super) account: &'a AccountId,
-    pub(super) expires: Option<Timestamp>,
-    pub(super) grants: &'a Grants,
-    pub(super) metadata: BTreeMap<String, String>,
-}
-
-impl NewKey<'_> {
-    fn record(self, at: Timestamp) -> KeyRecord {
-        KeyRecord {
-            id: KeyId::generate(),
-            account: self.account.clone(),
-            api: self.api.to_owned(),
-            prefix: self.prefix.to_owned(),
-            created: at,
-            expires: self.expires,
-            revoked: None,
-            disabled: None,
-            grants: self.grants.clone(),
-            metadata: self.metadata,
-        }
-    }
-}
-
 impl CommandTx<'_> {
     async fn fault_of(&mut self, new: &NewKey<'_>) -> Result<Option<CommandFault>, DbError> {
-        let size: usize = new.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if size > MAX_METADATA {
-            let cause = format!("metadata must have at most {MAX_METADATA} bytes, found {size}");
-            return Ok(Some(CommandFault::Unreadable { cause }));
+        if let Err(fault) = new.check_metadata() {
+            return Ok(Some(fault));
         }
         self.lock_account(new.account).await
     }

@@ -5,7 +5,7 @@ mod keys;
 mod outcome;
 mod prune;
 
-use demur_admission::{Command, CommandFault, DirectoryChange, KeyId, OperationId, Reply};
+use demur_admission::{Command, CommandFault, DirectoryChange, KeyId, NewKey, OperationId, Reply};
 use jiff::Timestamp;
 
 use super::ledger_tx::LedgerTx;
@@ -30,7 +30,7 @@ pub(super) fn execute(
     let outcome = match context.command {
         Command::CreateKey { api, prefix, account, expires, grants, metadata, label } => {
             let (expires, metadata) = (*expires, metadata.clone());
-            let new = keys::NewKey { api, prefix, account, expires, grants, metadata };
+            let new = NewKey { api, prefix, account, expires, grants, metadata };
             keys::create(new, label.as_deref(), at, ledger, shared)?
         }
         Command::ImportKeys { form, hash_key, keys } => {

@@ -1,11 +1,10 @@
 //! Commands about keys.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use demur_admission::{
-    AccountId, CommandFault, DirectoryChange, Grants, ImportedForm, ImportedKey, IssuedKey, KeyId, KeyRecord,
-    KeyState, KeySummary, Reply, RotatedKey, Secret, check_label, is_prefix,
+    CommandFault, DirectoryChange, ImportedForm, ImportedKey, IssuedKey, KeyId, KeyRecord, KeyState,
+    KeySummary, MAX_GRACE, NewKey, Reply, RotatedKey, Secret, check_label, is_prefix,
 };
 use jiff::Timestamp;
 
@@ -15,45 +14,10 @@ use crate::pepper::from_hex;
 use crate::writer::ledger_tx::LedgerTx;
 use crate::writer::shared::WriterShared;
 
-/// The maximum grace period of a rotated secret.
-const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// The maximum size of a key's metadata, in bytes.
-const MAX_METADATA: usize = 4096;
-
-/// A key to be created.
-pub(super) struct NewKey<'a> {
-    pub(super) api: &'a str,
-    pub(super) prefix: &'a str,
-    pub(super) account: &'a AccountId,
-    pub(super) expires: Option<Timestamp>,
-    pub(super) grants: &'a Grants,
-    pub(super) metadata: BTreeMap<String, String>,
-}
-
-impl NewKey<'_> {
-    fn record(self, at: Timestamp) -> KeyRecord {
-        KeyRecord {
-            id: KeyId::generate(),
-            account: self.account.clone(),
-            api: self.api.to_owned(),
-            prefix: self.prefix.to_owned(),
-            created: at,
-            expires: self.expires,
-            revoked: None,
-            disabled: None,
-            grants: self.grants.clone(),
-            metadata: self.metadata,
-        }
-    }
-
-    fn fault(&self, ledger: &LedgerTx<'_>) -> rusqlite::Result<Option<CommandFault>> {
-        let size: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if size > MAX_METADATA {
-            let cause = format!("metadata must have at most {MAX_METADATA} bytes, found {size}");
-            return Ok(Some(CommandFault::Unreadable { cause }));
-        }
-        super::accounts::fault(self.account, ledger)
+fn fault_of(new: &NewKey<'_>, ledger: &LedgerTx<'_>) -> rusqlite::Result<Option<CommandFault>> {
+    match new.check_metadata() {
+        Ok(()) => super::accounts::fault(new.account, ledger),
+        Err(fault) => Ok(Some(fault)),
     }
 }
 
@@ -67,7 +31,7 @@ pub(super) fn create(
     if !is_prefix(new.prefix) {
         return Ok(Err(CommandFault::InvalidPrefix { prefix: new.prefix.to_owned() }));
     }
-    if let Some(fault) = new.fault(ledger)? {
+    if let Some(fault) = fault_of(&new, ledger)? {
         return Ok(Err(fault));
     }
     if let Err(fault) = check_label(label) {
@@ -156,7 +120,7 @@ pub(super) fn import(
             grants: &key.grants,
             metadata: key.metadata.clone(),
         };
-        if let Some(fault) = record.fault(ledger)? {
+        if let Some(fault) = fault_of(&record, ledger)? {
             return Ok(Err(fault));
         }
         let is_duplicate =
